@@ -1,0 +1,63 @@
+//! What can be wrong with heads, cards and features. Messages name the broken rule and never quote a value.
+
+/// Why a head, card or feature set was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A dimension or width is outside what this version evaluates.
+    #[error("{what} must be {rule}")]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+        /// The rule it broke.
+        rule: &'static str,
+    },
+    /// Two shapes that must agree do not.
+    #[error("{what}: got {got}, expected {expected}")]
+    Shape {
+        /// What was compared.
+        what: &'static str,
+        /// The dimension found.
+        got: usize,
+        /// The dimension wanted.
+        expected: usize,
+    },
+    /// NaN or infinity where a number is needed.
+    #[error("{what} must be finite: row {row}, column {column} is not")]
+    NotFinite {
+        /// Which table.
+        what: &'static str,
+        /// Row, counted from 0.
+        row: usize,
+        /// Column, counted from 0.
+        column: usize,
+    },
+    /// No modulus switch leaves room for an exact answer.
+    #[error("the head does not fit: noise bound 2^{noise_log2:.1} at {plaintext_bits} score bits leaves no exact answer; use fewer bits")]
+    DoesNotFit {
+        /// Bits t of the widest score.
+        plaintext_bits: u32,
+        /// Logarithm of the proved noise bound.
+        noise_log2: f64,
+    },
+    /// A features file that could not be read.
+    #[error("features: {0}")]
+    Features(&'static str),
+    /// A field of a CSV file that is not a number.
+    #[error("features: line {line}, field {field} is not a number")]
+    NotANumber {
+        /// Line in the file, counted from 1.
+        line: u64,
+        /// Field in the line, counted from 1.
+        field: usize,
+    },
+    /// A card that is not valid JSON of the card's form.
+    #[error("the circuit card is malformed: {0}")]
+    CardForm(&'static str),
+    /// A card whose stated numbers do not follow from its public ones: it is wrong or a downgrade.
+    #[error("the circuit card states another {0} than its own numbers imply: do not use it")]
+    CardMismatch(&'static str),
+    /// Wrong public bytes.
+    #[error(transparent)]
+    Keys(#[from] tiresias_keys::Error),
+}

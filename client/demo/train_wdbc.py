@@ -1,0 +1,87 @@
+"""Train the demonstration classifier head.
+
+Reads wdbc.csv, splits it into training and test rows, fits a standard scaler
+and a logistic regression on the training rows, and writes two files next to
+this script:
+
+  wdbc_head.onnx  the trained head (Scaler, then LinearClassifier)
+  wdbc_split.csv  which row of wdbc.csv is in which set (row 0 is the first
+                  row after the header)
+
+It prints the accuracy of the plain float model on the test rows.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+SEED = 20261123
+TEST_SHARE = 0.3
+OPSET = {"": 17, "ai.onnx.ml": 1}
+HERE = Path(__file__).resolve().parent
+
+
+def read_data():
+    with open(HERE / "wdbc.csv", newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    labels = np.array([row[0] for row in rows])
+    features = np.array([[float(value) for value in row[1:]] for row in rows])
+    return features, labels
+
+
+def write_split(test_rows, count):
+    test_rows = set(test_rows.tolist())
+    lines = ["row,set"]
+    lines += [f"{i},{'test' if i in test_rows else 'train'}" for i in range(count)]
+    (HERE / "wdbc_split.csv").write_bytes(("\n".join(lines) + "\n").encode())
+
+
+def write_head(model, width):
+    head = to_onnx(
+        model,
+        name="wdbc_head",
+        initial_types=[("features", FloatTensorType([None, width]))],
+        target_opset=OPSET,
+        options={"zipmap": False},
+    )
+    # The graph name above is fixed, because the default is a new random one each
+    # time; with it, the same model always gives the same bytes.
+    data = head.SerializeToString(deterministic=True)
+    (HERE / "wdbc_head.onnx").write_bytes(data)
+
+
+def main():
+    features, labels = read_data()
+    train_rows, test_rows = train_test_split(
+        np.arange(len(labels)),
+        test_size=TEST_SHARE,
+        stratify=labels,
+        random_state=SEED,
+    )
+
+    # Solve to a tight tolerance, so that the result does not depend on where
+    # the solver happens to stop.
+    model = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
+    )
+    model.fit(features[train_rows], labels[train_rows])
+
+    write_split(test_rows, len(labels))
+    write_head(model, features.shape[1])
+
+    right = int((model.predict(features[test_rows]) == labels[test_rows]).sum())
+    print(f"training rows: {len(train_rows)}, test rows: {len(test_rows)}")
+    print(f"float accuracy on the test rows: {right}/{len(test_rows)}", end=" ")
+    print(f"= {right / len(test_rows):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+//! Decryption: the phase of each score coefficient.
+
+use std::fmt;
+
+use tiresias_keys::{EncryptedScores, ResponseShape};
+use zeroize::Zeroizing;
+
+use crate::SecretKey;
+
+/// Decrypted phases modulo 2^r, one per class: score * 2^(r-t) plus noise. Wiped on drop, redacted in `Debug`.
+pub struct Phases(Zeroizing<Vec<u64>>);
+
+impl Phases {
+    /// The phases, in class order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Phases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Phases").finish_non_exhaustive()
+    }
+}
+
+impl SecretKey {
+    /// Computes body - mask*s modulo 2^r at each score coefficient, and drops the key: a request-scoped key decrypts
+    /// one response. The score coefficients of a group lie at positions d-1, 2d-1, ... (`features` is d).
+    ///
+    /// Runs in the same time for every key and response of one shape.
+    #[must_use]
+    #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
+    pub fn decrypt(self, scores: &EncryptedScores, shape: &ResponseShape, features: usize) -> Phases {
+        self.phases(scores, shape, features)
+    }
+
+    fn phases(&self, scores: &EncryptedScores, shape: &ResponseShape, features: usize) -> Phases {
+        let modulus_mask = (1_u64 << shape.modulus_bits) - 1;
+        let mut phases = Zeroizing::new(Vec::with_capacity(shape.classes));
+        for group in scores.groups() {
+            phases.extend(group.body.iter().enumerate().map(|(block, &body)| {
+                let position = (block + 1) * features - 1;
+                body.wrapping_sub(negacyclic_coefficient(&group.mask, self.bits(), position)) & modulus_mask
+            }));
+        }
+        Phases(phases)
+    }
+}
+
+/// Coefficient `position` of mask * bits in Z\[X\]/(X^N + 1), modulo 2^64. No branch depends on a bit.
+fn negacyclic_coefficient(mask: &[u64], bits: &[u64], position: usize) -> u64 {
+    let dot = |mask: &[u64], bits: &[u64]| {
+        mask.iter().rev().zip(bits).fold(0_u64, |sum, (&a, &s)| sum.wrapping_add(a & s.wrapping_neg()))
+    };
+    let (low, high) = (position + 1, &bits[position + 1..]);
+    dot(&mask[..low], &bits[..low]).wrapping_sub(dot(&mask[low..], high))
+}
+
+/// What must never leave the client's machine.
+pub mod danger {
+    use super::{EncryptedScores, Phases, ResponseShape, SecretKey};
+
+    /// Decrypts without consuming the key. For tests and benches that look at noise: a key that decrypts more than
+    /// one response is exposed to reaction attacks, and decryption noise reveals the key.
+    #[must_use]
+    pub fn decrypt_and_keep(
+        key: &SecretKey,
+        scores: &EncryptedScores,
+        shape: &ResponseShape,
+        features: usize,
+    ) -> Phases {
+        key.phases(scores, shape, features)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::negacyclic_coefficient;
+
+    #[test]
+    fn coefficients_are_those_of_the_definition() {
+        let (mask, bits) = ([10_u64, 20, 30, 40], [1_u64, 0, 1, 1]);
+        // (10 + 20X + 30X^2 + 40X^3)(1 + X^2 + X^3) with X^4 = -1
+        let expected = [10 - 30 - 20, 20 - 40 - 30, 30 + 10 - 40, 40 + 20 + 10_i64];
+        for (position, &value) in expected.iter().enumerate() {
+            assert_eq!(negacyclic_coefficient(&mask, &bits, position), value as u64);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/// Why a secret key could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system gave no entropy.
+    #[error("the operating system gave no entropy")]
+    Entropy(#[from] getrandom::Error),
+    /// No memory could be mapped for secrets.
+    #[error("no memory could be mapped for a secret key")]
+    Memory,
+    /// Exported key bytes of the wrong length.
+    #[error("exported key bytes have the wrong length")]
+    Length,
+}

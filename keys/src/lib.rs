@@ -1,0 +1,33 @@
+//! Everything public about Tiresias keys: parameter sets, the ring they live in, the ciphertexts that cross the
+//! wire, their ids, and the codec that turns bytes into checked values.
+//!
+//! This crate has no secret type. It cannot encrypt, it cannot decrypt, and nothing in it needs wiping except the
+//! keystream buffers of [`xof`], which the secret-key crate uses for noise. It does no I/O.
+//!
+//! The formats are specified in `keys/WIRE.md`; the code here is one implementation of that page.
+//!
+//! Modules in reading order:
+//!
+//! 1. [`parameters`]: named parameter sets with their security figures.
+//! 2. [`ring`]: exact arithmetic in Z_q\[X\]/(X^N + 1).
+//! 3. [`id`]: 32-byte identifiers (`ConfigId`, `KeyId`, digests and seeds).
+//! 4. [`xof`]: one expandable hash for masks, randomness and noise, keyed by role.
+//! 5. [`bits`]: packed bit strings.
+//! 6. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
+//! 7. [`codec`]: their bytes, decoded against an expected shape.
+#![forbid(unsafe_code)]
+
+pub mod bits;
+pub mod ciphertext;
+pub mod codec;
+mod error;
+pub mod id;
+pub mod parameters;
+pub mod ring;
+pub mod xof;
+
+pub use ciphertext::{EncryptedFeatures, EncryptedScores, RequestShape, ResponseGroup, ResponseShape};
+pub use error::Error;
+pub use id::{ConfigId, Digest, KeyId, Seed};
+pub use parameters::Parameters;
+pub use ring::Ring;
