@@ -61,3 +61,21 @@ pub enum Error {
     #[error(transparent)]
     Keys(#[from] tiresias_keys::Error),
 }
+
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Shape { .. } => "shape_mismatch",
+            Self::NotFinite { .. } => "not_finite",
+            Self::DoesNotFit { .. } => "does_not_fit",
+            Self::Features(_) => "bad_features_file",
+            Self::NotANumber { .. } => "not_a_number",
+            Self::CardForm(_) => "bad_card",
+            Self::CardMismatch(_) => "card_mismatch",
+            Self::Keys(error) => error.code(),
+        }
+    }
+}

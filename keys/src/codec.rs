@@ -70,6 +70,12 @@ impl EncryptedFeatures {
         seal(out)
     }
 
+    /// The digest that names an encoded request: SHA-256 of all but the trailer, as stated in it.
+    #[must_use]
+    pub fn digest(encoded: &[u8]) -> Digest {
+        Digest::of(encoded.get(..encoded.len().saturating_sub(TRAILER_LEN)).unwrap_or_default())
+    }
+
     /// Decodes a request for the card `config` and returns it with the digest that names it.
     pub fn from_bytes(
         bytes: &[u8],

@@ -50,3 +50,23 @@ pub enum Error {
     #[error("an id is 64 lowercase hexadecimal digits")]
     Id,
 }
+
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Length { .. } => "wrong_length",
+            Self::Magic(_) => "wrong_magic",
+            Self::Version { .. } => "wrong_version",
+            Self::Header(_) => "wrong_header",
+            Self::ConfigId => "config_mismatch",
+            Self::RequestDigest => "wrong_request",
+            Self::Digest => "damaged",
+            Self::NotCanonical => "not_canonical",
+            Self::EndMark => "no_end_mark",
+            Self::UnknownParameters => "unknown_parameters",
+            Self::Id => "bad_id",
+        }
+    }
+}

@@ -16,6 +16,8 @@ mod encrypt;
 mod error;
 mod locked;
 mod secret_key;
+#[cfg(test)]
+mod vectors;
 
 pub use decrypt::{Phases, danger};
 pub use encrypt::RequestContext;

@@ -1,0 +1,6 @@
+//! The commands, one module each.
+
+pub mod decrypt;
+pub mod demo;
+pub mod encrypt;
+pub mod infer;

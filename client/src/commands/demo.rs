@@ -1,0 +1,209 @@
+//! `tiresias demo`, the main job: 171 held-out patients of the Wisconsin breast-cancer data, a gateway process of
+//! its own on a loopback port, every patient encrypted, evaluated and decrypted.
+
+mod data;
+mod gateway;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use self::{
+    data::{Patient, WDBC_HEAD},
+    gateway::GatewayProcess,
+};
+use super::infer::{Visit, diagnose};
+use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, oip, output};
+
+const MODEL: &str = "wdbc";
+
+/// The last line of `demo --json`. Times are medians in microseconds, sizes are HTTP bodies for one patient.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    patients: usize,
+    correct: usize,
+    accuracy: f64,
+    clear_agreement: f64,
+    request_bytes: usize,
+    response_bytes: usize,
+    encrypt_us: f64,
+    evaluate_us: f64,
+    decrypt_us: f64,
+    roundtrip_us: f64,
+}
+
+/// One line of `demo --json` before the summary.
+#[derive(Serialize)]
+struct PatientLine<'a> {
+    patient: usize,
+    truth: &'a str,
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
+}
+
+/// Runs the command.
+pub async fn run(args: &DemoArgs) -> Result<(), Error> {
+    let (training, mut patients) = data::load()?;
+    patients.truncate(args.patients.unwrap_or(usize::MAX));
+    if patients.is_empty() {
+        return Err(Error::Usage("--patients: at least one"));
+    }
+
+    let directory = tempfile::Builder::new().prefix("tiresias-demo-").tempdir();
+    let directory = directory.map_err(|source| Error::Io { path: std::env::temp_dir(), source })?;
+    let gateway = GatewayProcess::prepare(directory.path(), args.gateway_bin.as_deref())?;
+    gateway.import(MODEL, WDBC_HEAD, &data::to_csv(&training)).await?;
+    let expected = gateway.clear_scores(MODEL, &data::to_csv(&patients)).await?;
+
+    let gateway = gateway.serve().await?;
+    let options = GatewayArgs {
+        gateway: gateway.url().to_owned(),
+        ca: Some(gateway.certificate("ca.pem")),
+        cert: Some(gateway.certificate("client.pem")),
+        key: Some(gateway.certificate("client-key.pem")),
+    };
+    let mut connection = Connection::open(&options).await?;
+    let model = connection.fetch_model(MODEL, None).await?;
+
+    let started = Instant::now();
+    let progress = output::progress(patients.len());
+    let mut visits = Vec::with_capacity(patients.len());
+    for (index, patient) in patients.iter().enumerate() {
+        visits.push(diagnose(&mut connection, &model, index, &patient.features).await?);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let elapsed = started.elapsed();
+    drop(connection);
+    gateway.stop().await?;
+
+    let clipped = visits.iter().map(|visit| visit.clipped).sum();
+    output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
+    let summary = summarize(&model, &patients, &visits, &expected)?;
+    report(args, &model, &patients, &visits, &summary, elapsed)
+}
+
+fn summarize(
+    model: &Model,
+    patients: &[Patient],
+    visits: &[Visit],
+    expected: &[Vec<i64>],
+) -> Result<Summary, Error> {
+    if expected.len() != visits.len() {
+        return Err(Error::AnswerCount { got: expected.len(), expected: visits.len() });
+    }
+    let share = |count: usize| count as f64 / visits.len() as f64;
+    let is_correct = |(patient, visit): &(&Patient, &Visit)| {
+        visit.diagnosis.label.as_deref() == Some(patient.truth.as_str())
+    };
+    let correct = patients.iter().zip(visits).filter(is_correct).count();
+    let agreeing = visits.iter().zip(expected).filter(|(visit, scores)| visit.diagnosis.scores_q == **scores);
+    let microseconds = |pick: fn(&Visit) -> Duration| {
+        quantile(visits.iter().map(|visit| pick(visit).as_secs_f64() * 1e6), 0.5)
+    };
+    Ok(Summary {
+        patients: visits.len(),
+        correct,
+        accuracy: share(correct),
+        clear_agreement: share(agreeing.count()),
+        request_bytes: visits
+            .first()
+            .map_or(0, |visit| oip::request_body(model.config(), &[&visit.element]).bytes.len()),
+        response_bytes: visits.first().map_or(0, |visit| visit.response_bytes),
+        encrypt_us: microseconds(|visit| visit.encrypt),
+        evaluate_us: quantile(visits.iter().map(|visit| visit.evaluate_us as f64), 0.5),
+        decrypt_us: microseconds(|visit| visit.decrypt),
+        roundtrip_us: microseconds(|visit| visit.roundtrip),
+    })
+}
+
+/// The value at share `q` of the sorted values.
+fn quantile(values: impl Iterator<Item = f64>, q: f64) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let at = (q * values.len().saturating_sub(1) as f64).round() as usize;
+    values.get(at).copied().unwrap_or_default()
+}
+
+fn report(
+    args: &DemoArgs,
+    model: &Model,
+    patients: &[Patient],
+    visits: &[Visit],
+    summary: &Summary,
+    elapsed: Duration,
+) -> Result<(), Error> {
+    if args.json {
+        if !args.quiet {
+            for (patient, visit) in patients.iter().zip(visits) {
+                let truth = patient.truth.as_str();
+                output::json(&PatientLine { patient: patient.row, truth, diagnosis: &visit.diagnosis })?;
+            }
+        }
+        return output::json(summary);
+    }
+    if !args.quiet {
+        print_patients(patients, visits)?;
+    }
+    print_summary(summary, visits, elapsed)?;
+    print_gateways_view(model, visits)
+}
+
+fn print_patients(patients: &[Patient], visits: &[Visit]) -> Result<(), Error> {
+    let mut table = output::table(&["patient", "truth", "diagnosis", "score", "margin", ""]);
+    for (patient, visit) in patients.iter().zip(visits) {
+        let diagnosis = &visit.diagnosis;
+        let label = diagnosis.label.clone().unwrap_or_else(|| "none".into());
+        let score = diagnosis.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let verdict = if label == patient.truth { "" } else { "wrong" };
+        table.add_row([
+            patient.row.to_string(),
+            patient.truth.clone(),
+            label,
+            format!("{score:.3}"),
+            format!("{:.3}", diagnosis.margin),
+            verdict.to_owned(),
+        ]);
+    }
+    output::line(&table.to_string())
+}
+
+fn print_summary(summary: &Summary, visits: &[Visit], elapsed: Duration) -> Result<(), Error> {
+    let p99 = |pick: fn(&Visit) -> f64| quantile(visits.iter().map(pick), 0.99);
+    let micro = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let mut table = output::table(&["", "median", "p99"]);
+    for (name, median, p99) in [
+        ("clinic: quantize, key, encrypt (us)", summary.encrypt_us, p99(|v| v.encrypt.as_secs_f64() * 1e6)),
+        ("gateway: evaluate (us)", summary.evaluate_us, p99(|v| v.evaluate_us as f64)),
+        ("clinic: decrypt, read (us)", summary.decrypt_us, p99(|v| v.decrypt.as_secs_f64() * 1e6)),
+        ("request to answer over TLS (us)", summary.roundtrip_us, p99(|v| v.roundtrip.as_secs_f64() * 1e6)),
+    ] {
+        table.add_row([name.to_owned(), format!("{median:.0}"), format!("{p99:.0}")]);
+    }
+    let patients = summary.patients;
+    output::line(&format!(
+        "{patients} held-out patients in {:.2} s: {} correct ({:.2} %)\n\
+         agreement with the clear twin, to the last integer: {:.2} %\n\
+         {} bytes up and {} bytes down a patient, no evaluation key\n\n{table}",
+        micro(elapsed) / 1e6,
+        summary.correct,
+        100.0 * summary.accuracy,
+        100.0 * summary.clear_agreement,
+        summary.request_bytes,
+        summary.response_bytes,
+    ))
+}
+
+fn print_gateways_view(model: &Model, visits: &[Visit]) -> Result<(), Error> {
+    let Some(visit) = visits.first() else { return Ok(()) };
+    // The body of the ciphertext begins behind header, config id and seed.
+    let shown = visit.element.get(72..104).unwrap_or_default();
+    output::line(&format!(
+        "\nwhat the gateway saw of the first patient: model {}, config id {}…, {} bytes that begin\n  {}…\n\
+         and of the answer: nothing, the scores left it encrypted. It never held a key that decrypts.",
+        model.card().name(),
+        &model.config().to_string()[..16],
+        visit.element.len(),
+        hex::encode(shown),
+    ))
+}

@@ -1,0 +1,70 @@
+//! `tiresias encrypt`: everything up to the bytes that leave, as files.
+
+use std::{fs, path::Path};
+
+use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
+
+use crate::{
+    Error, Model,
+    cli::{EncryptArgs, GatewayArgs},
+    http::Connection,
+    oip, output, state,
+};
+
+/// Runs the command.
+pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
+    let features = output::read_features(&args.features)?;
+    let model = load_model(args).await?;
+    features.expect_columns(model.card().plan().shape().features)?;
+
+    let progress = output::progress(features.rows());
+    let (mut elements, mut pending, mut clipped) = (Vec::new(), Vec::new(), 0);
+    for row in &features {
+        let encrypted = model.encrypt(row)?;
+        elements.push(encrypted.element);
+        pending.push(encrypted.pending);
+        clipped += encrypted.clipped;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    output::warn_clipped(clipped, features.rows() * features.columns());
+
+    fs::create_dir_all(&args.out).map_err(|source| Error::Io { path: args.out.clone(), source })?;
+    // The state goes first: without it the answers could not be read.
+    state::write(&args.out, &model, &pending)?;
+    for (index, element) in elements.iter().enumerate() {
+        write(&args.out, &format!("tensor-{index}.bin"), element)?;
+    }
+    let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
+    let body = oip::request_body(model.config(), &elements);
+    write(&args.out, "body.bin", &body.bytes)?;
+    write(&args.out, "header-length", body.header_length.to_string().as_bytes())?;
+    let card = model.card();
+    output::line(&format!(
+        "{} vectors encrypted for {} version {}: send {} to /v2/models/{}/versions/{}/infer, keep {} here",
+        elements.len(),
+        card.name(),
+        card.version(),
+        args.out.join("body.bin").display(),
+        card.name(),
+        card.version(),
+        args.out.join(state::FILE_NAME).display(),
+    ))
+}
+
+async fn load_model(args: &EncryptArgs) -> Result<Model, Error> {
+    if let Some(path) = &args.card {
+        return Model::from_card(output::read_file(path, MAXIMUM_CARD_BYTES as u64)?);
+    }
+    let (Some(gateway), Some(name)) = (args.gateway.clone(), &args.model) else {
+        return Err(Error::Usage("name a gateway and a model, or a card"));
+    };
+    let (ca, cert, key) = (args.ca.clone(), args.cert.clone(), args.key.clone());
+    let mut connection = Connection::open(&GatewayArgs { gateway, ca, cert, key }).await?;
+    connection.fetch_model(name, args.version).await
+}
+
+fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = directory.join(name);
+    fs::write(&path, bytes).map_err(|source| Error::Io { path, source })
+}

@@ -1,0 +1,32 @@
+//! The clinic's side. One diagnosis, step by step:
+//!
+//! ```text
+//! features -> quantize -> encrypt under a fresh key -> bytes -> gateway
+//! diagnosis <- dequantize <- decrypt, the key is gone <- bytes <-
+//! ```
+//!
+//! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
+//! request depends on one), it accepts no parameters from a card that it does not recompute, and it writes a secret
+//! key nowhere but into the state file that `encrypt` was asked to make.
+//!
+//! Modules in reading order:
+//!
+//! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves.
+//! 2. [`oip`]: Open Inference Protocol bodies.
+//! 3. [`http`]: one TLS connection to a gateway.
+//! 4. [`state`]: what `encrypt` keeps for `decrypt`.
+//! 5. [`commands`]: `infer`, `encrypt`, `decrypt`, `demo`.
+//! 6. [`output`], [`cli`], [`error`].
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod commands;
+pub mod diagnosis;
+pub mod error;
+pub mod http;
+pub mod oip;
+pub mod output;
+pub mod state;
+
+pub use diagnosis::{Diagnosis, Model};
+pub use error::Error;

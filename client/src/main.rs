@@ -1,0 +1,42 @@
+//! `tiresias`: demo, infer, encrypt and decrypt.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use tiresias_client::{
+    Error,
+    cli::{Cli, Command},
+    commands,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::Output(error)),
+    };
+    let result = runtime.block_on(async {
+        match &cli.command {
+            Command::Demo(args) => commands::demo::run(args).await,
+            Command::Infer(args) => commands::infer::run(args).await,
+            Command::Encrypt(args) => commands::encrypt::run(args).await,
+            Command::Decrypt(args) => commands::decrypt::run(args),
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    // Standard error may be closed; there is no one left to tell then.
+    let _ = writeln!(io::stderr(), "tiresias: error[{}]: {error}", error.code());
+    match error {
+        Error::Usage(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}

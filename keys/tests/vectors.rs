@@ -1,0 +1,159 @@
+//! Golden vectors of frames and mask streams: `tests/vectors/v1`, specified in `WIRE.md`.
+
+use aes::Aes256;
+use ctr::cipher::{KeyIvInit, StreamCipher};
+use sha2::{Digest as _, Sha256};
+use tiresias_keys::{
+    EncryptedFeatures, EncryptedScores, Error, KeyId, RequestShape, ResponseShape,
+    parameters::N2048_Q50,
+    xof::{Role, Xof},
+};
+
+#[path = "vectors/inputs.rs"]
+mod inputs;
+
+use inputs::{CLASSES, FLOODED, Kind, OPEN};
+
+fn request_shape(kind: &Kind) -> RequestShape {
+    RequestShape { parameters: &N2048_Q50, carries_zero: kind.carries_zero }
+}
+
+fn response_shape(kind: &Kind) -> ResponseShape {
+    ResponseShape {
+        parameters: &N2048_Q50,
+        rerandomized: kind.carries_zero,
+        modulus_bits: kind.response_bits,
+        classes: CLASSES,
+        classes_per_group: CLASSES,
+    }
+}
+
+fn good_request(kind: &Kind) -> (EncryptedFeatures, tiresias_keys::Digest) {
+    let bytes = inputs::read(&format!("good_request_{}.bin", kind.name));
+    EncryptedFeatures::from_bytes(&bytes, &request_shape(kind), &kind.config()).unwrap()
+}
+
+#[test]
+fn good_frames_decode_and_encode_back() {
+    for kind in [FLOODED, OPEN] {
+        let bytes = inputs::read(&format!("good_request_{}.bin", kind.name));
+        let (request, digest) = good_request(&kind);
+        assert_eq!(request.config(), &kind.config());
+        assert_eq!(request.seed(), &kind.client_seed());
+        assert_eq!(request.zero_body().is_some(), kind.carries_zero);
+        assert_eq!(digest.as_bytes()[..], bytes[bytes.len() - 33..bytes.len() - 1]);
+        assert_eq!(request.to_bytes(&request_shape(&kind)), bytes);
+
+        let bytes = inputs::read(&format!("good_response_{}.bin", kind.name));
+        let shape = response_shape(&kind);
+        let response = EncryptedScores::from_bytes(&bytes, &shape, &kind.config(), &digest).unwrap();
+        assert_eq!(response.groups().len(), 1);
+        assert_eq!(response.groups()[0].body.len(), CLASSES);
+        assert_eq!(response.to_bytes(&shape), bytes);
+    }
+}
+
+/// The check of WIRE.md, section 9, that an error stands for.
+fn fault(error: &Error) -> &'static str {
+    match error {
+        Error::Length { .. } => "length",
+        Error::Magic(_) => "magic",
+        Error::Version { .. } => "version",
+        Error::Header("parameter set") => "parameters",
+        Error::Header("privacy kind") => "kind",
+        Error::Header(_) => "byte7",
+        Error::EndMark => "end_mark",
+        Error::Digest => "digest",
+        Error::ConfigId => "config_id",
+        Error::RequestDigest => "request_digest",
+        Error::NotCanonical => "not_canonical",
+        _ => "none of a frame",
+    }
+}
+
+/// Applies the edits of one line of `bad.txt`.
+fn edit(mut bytes: Vec<u8>, edits: &str) -> Vec<u8> {
+    for edit in edits.split('+') {
+        let (place, content) = edit.split_once(':').unwrap_or((edit, ""));
+        let (verb, offset) = place.split_once('@').unwrap_or((place, "0"));
+        let (offset, content) = (offset.parse::<usize>().unwrap(), hex::decode(content).unwrap());
+        let target = offset..offset + content.len();
+        match verb {
+            "xor" => bytes[target].iter_mut().zip(content).for_each(|(byte, change)| *byte ^= change),
+            "replace" => bytes[target].copy_from_slice(&content),
+            "cut" => bytes.truncate(offset),
+            "append" => bytes.extend(content),
+            _ => panic!("unknown edit {verb}"),
+        }
+    }
+    bytes
+}
+
+/// Makes the digest right again.
+fn seal(bytes: &mut [u8]) {
+    let (content, trailer) = bytes.split_at_mut(bytes.len() - 33);
+    trailer[..32].copy_from_slice(&Sha256::digest(content));
+}
+
+#[test]
+fn each_bad_frame_is_refused_for_its_own_fault() {
+    let text = String::from_utf8(inputs::read("bad.txt")).unwrap();
+    let mut seen = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [name, base, edits, digest, expected] = fields[..] else { panic!("five fields: {line}") };
+        let kind = if base.ends_with("_open") { OPEN } else { FLOODED };
+        let good = inputs::read(&format!("{base}.bin"));
+        let mut bytes = edit(good.clone(), edits);
+        match digest {
+            "sealed" => seal(&mut bytes),
+            _ => assert_eq!(digest, "kept", "{name}"),
+        }
+        assert_ne!(bytes, good, "{name} changes nothing");
+        let error = if base.starts_with("good_request") {
+            EncryptedFeatures::from_bytes(&bytes, &request_shape(&kind), &kind.config()).unwrap_err()
+        } else {
+            let digest = good_request(&kind).1;
+            EncryptedScores::from_bytes(&bytes, &response_shape(&kind), &kind.config(), &digest).unwrap_err()
+        };
+        assert_eq!(fault(&error), expected, "{name}: {error}");
+        seen.push((base.starts_with("good_request"), expected));
+    }
+    let rules = ["length", "magic", "version", "parameters", "kind", "byte7", "end_mark", "digest", "config_id"];
+    let rules = rules.into_iter().chain(["not_canonical"]);
+    for rule in rules.flat_map(|rule| [(true, rule), (false, rule)]).chain([(false, "request_digest")]) {
+        assert!(seen.contains(&rule), "no bad frame for {rule:?}");
+    }
+}
+
+#[test]
+fn a_draw_of_each_golden_mask_is_skipped() {
+    let mut skipped = Vec::new();
+    for (kind, role) in [(FLOODED, Role::FeaturesMask), (FLOODED, Role::ZeroMask), (OPEN, Role::FeaturesMask)] {
+        // WIRE.md 4.2 and 4.4, apart from the code under test.
+        let (config, seed) = (kind.config(), kind.client_seed());
+        let key_id = Sha256::new().chain_update(b"tiresias/key/v1 \x01").chain_update(seed.as_bytes()).finalize();
+        let key = Sha256::new()
+            .chain_update(b"tiresias/mask/v1")
+            .chain_update([1, role as u8])
+            .chain_update(config.as_bytes())
+            .chain_update(key_id)
+            .chain_update(0_u32.to_le_bytes())
+            .chain_update(kind.gateway_seed().as_bytes())
+            .chain_update(seed.as_bytes())
+            .finalize();
+        let mut stream = vec![0; 2049 * 8];
+        ctr::Ctr128BE::<Aes256>::new(&key, &[0; 16].into()).apply_keystream(&mut stream);
+        let draw = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk) & ((1 << 50) - 1);
+        let draws: Vec<u64> = stream.as_chunks().0.iter().map(draw).collect();
+        let kept: Vec<u64> = draws.iter().copied().filter(|draw| *draw < (1 << 50) - 16383).collect();
+        skipped.push(draws.len() - kept.len());
+
+        let mut mask = vec![0; 2048];
+        let key_id = KeyId::request_scoped(&N2048_Q50, &seed);
+        Xof::mask(&N2048_Q50, role, &config, &key_id, 0, &kind.gateway_seed(), &seed)
+            .uniform(&N2048_Q50, &mut mask);
+        assert_eq!(mask, kept[..2048]);
+    }
+    assert_eq!(skipped, [0, 1, 1]);
+}

@@ -1,0 +1,117 @@
+//! The inputs of the golden vectors, version 1. Three test programs include this file: `keys/tests/vectors.rs`,
+//! `keys/secret/src/vectors.rs` and `circuits/tests/vectors.rs`. `v1/vectors.json` states the same values.
+#![allow(dead_code, reason = "each of the three programs uses a part")]
+
+use std::path::PathBuf;
+
+use tiresias_keys::{ConfigId, Digest, Seed};
+
+/// Features d.
+pub(crate) const FEATURES: usize = 30;
+/// Classes K.
+pub(crate) const CLASSES: usize = 2;
+/// Width of features and of weights.
+pub(crate) const BITS: u32 = 8;
+/// Bits t of the widest score.
+pub(crate) const PLAINTEXT_BITS: u32 = 20;
+/// The biases, in score units.
+pub(crate) const BIASES: [i64; CLASSES] = [40_417, -40_417];
+
+/// The two kinds of head.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct Kind {
+    /// The name in file names and labels.
+    pub(crate) name: &'static str,
+    /// Whether the request carries an encryption of zero.
+    pub(crate) carries_zero: bool,
+    /// Bits r of the response modulus.
+    pub(crate) response_bits: u32,
+    /// Bytes 24 to 31 of the client seed, little endian: found by search, so that one draw of the mask is rejected.
+    client_counter: u64,
+}
+
+/// One draw of the mask of its encryption of zero is rejected.
+pub(crate) const FLOODED: Kind =
+    Kind { name: "flooded", carries_zero: true, response_bits: 33, client_counter: 22_230_938 };
+/// One draw of the mask of its features is rejected.
+pub(crate) const OPEN: Kind =
+    Kind { name: "open", carries_zero: false, response_bits: 32, client_counter: 13_546_277 };
+
+impl Kind {
+    /// The bytes whose SHA-256 is the config id. They stand in for a circuit card.
+    pub(crate) fn config_bytes(&self) -> Vec<u8> {
+        format!("tiresias golden vectors v1: {}\n", self.name).into_bytes()
+    }
+
+    pub(crate) fn config(&self) -> ConfigId {
+        ConfigId::of_card(&self.config_bytes())
+    }
+
+    pub(crate) fn gateway_seed(&self) -> Seed {
+        Seed::from_bytes(self.bytes32("gateway seed"))
+    }
+
+    pub(crate) fn client_seed(&self) -> Seed {
+        let mut bytes = self.bytes32("client seed");
+        bytes[24..].copy_from_slice(&self.client_counter.to_le_bytes());
+        Seed::from_bytes(bytes)
+    }
+
+    /// The seed of the client's noise e and e'.
+    pub(crate) fn noise_seed(&self) -> [u8; 32] {
+        self.bytes32("noise seed")
+    }
+
+    /// The seed of the gateway's u, e1, e2 and flood.
+    pub(crate) fn response_seed(&self) -> Seed {
+        Seed::from_bytes(self.bytes32("response seed"))
+    }
+
+    /// The secret key as N/8 bytes.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        (0..8).flat_map(|part| self.bytes32(&format!("secret key {part}"))).collect()
+    }
+
+    /// SHA-256 of a label.
+    fn bytes32(&self, what: &str) -> [u8; 32] {
+        *Digest::of(format!("tiresias/vectors/v1/{}/{what}", self.name).as_bytes()).as_bytes()
+    }
+}
+
+/// The quantized row: both ends of its range, zero, and values between.
+pub(crate) fn row() -> Vec<i64> {
+    (0..FEATURES as i64).map(|i| [127, -127, 0].get(i as usize).copied().unwrap_or((73 * i + 5) % 255 - 127)).collect()
+}
+
+/// The weights in class order; those of the first class reach both ends of their range.
+pub(crate) fn weights() -> Vec<i8> {
+    (0..(CLASSES * FEATURES) as i64)
+        .map(|i| [127, 127, -127].get(i as usize).copied().unwrap_or((91 * i + 17) % 255 - 127) as i8)
+        .collect()
+}
+
+/// The path of a vector.
+pub(crate) fn path(name: &str) -> PathBuf {
+    // From the manifest of tiresias-keys, tiresias-secret-key or tiresias-circuits to the one folder of vectors.
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = manifest.ancestors().find(|folder| folder.join("keys/tests/vectors/v1").is_dir());
+    root.expect("the crates stand in their workspace").join("keys/tests/vectors/v1").join(name)
+}
+
+/// The bytes of a vector.
+pub(crate) fn read(name: &str) -> Vec<u8> {
+    std::fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Whether vectors are to be written instead of compared.
+pub(crate) fn is_writing() -> bool {
+    std::env::var_os("TIRESIAS_WRITE_VECTORS").is_some_and(|value| value == "1")
+}
+
+/// Compares bytes with a vector, or writes it where that was asked for.
+pub(crate) fn check(name: &str, bytes: &[u8]) {
+    if is_writing() {
+        std::fs::write(path(name), bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert!(read(name) == bytes, "{name} differs from what this program makes");
+}

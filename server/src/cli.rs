@@ -1,0 +1,143 @@
+//! The command line of `tiresias-gateway`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Serves classification heads over encrypted features. It never sees a plaintext.
+#[derive(Debug, Parser)]
+#[command(name = "tiresias-gateway", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Quantize a trained head and store it as a new version in a model repository
+    Import(ImportArgs),
+    /// Show what a stored model costs, protects and promises
+    Inspect(ModelArgs),
+    /// Score features in the clear with the stored model: the clear twin, for the model owner
+    Evaluate(EvaluateArgs),
+    /// Serve a model repository over TLS
+    Serve(ServeArgs),
+}
+
+/// How finely features are quantized.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ScaleArg {
+    /// One scale a feature: measurements of different units
+    PerFeature,
+    /// One scale for all: embeddings
+    PerTensor,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The trained head: .onnx (Gemm, MatMul + Add, LinearClassifier with or without Scaler) or .safetensors
+    /// (weight [K,d], bias [K])
+    pub head: PathBuf,
+    /// Features to calibrate the quantizer on, .npy or .csv, one row a sample
+    #[arg(long, value_name = "FILE")]
+    pub calibration: PathBuf,
+    /// Class names, one a line; by default those in the head's file
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Bits of features and weights, 2 to 8
+    #[arg(long, default_value_t = 8)]
+    pub bits: u32,
+    /// Bits of weights, where they differ from those of features
+    #[arg(long)]
+    pub weight_bits: Option<u32>,
+    /// One scale for each feature or one for all
+    #[arg(long, value_enum, default_value = "per-feature")]
+    pub scale: ScaleArg,
+    /// What a client learns: scores
+    #[arg(long, default_value = "scores")]
+    pub policy: String,
+    /// How responses protect the weights: flooded or open-weights
+    #[arg(long, default_value = "flooded")]
+    pub privacy: String,
+    /// The model's name
+    #[arg(long)]
+    pub name: String,
+    /// The model repository
+    #[arg(long, value_name = "DIR")]
+    pub repo: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// The model repository
+    #[arg(long, value_name = "DIR")]
+    pub repo: PathBuf,
+    /// The model's name
+    #[arg(long)]
+    pub name: String,
+    /// The model's version, the newest by default
+    #[arg(long)]
+    pub version: Option<u32>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Which model
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Features, .npy or .csv, one row a sample
+    #[arg(long, value_name = "FILE")]
+    pub features: PathBuf,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A TOML file with any of the settings below; flags win over it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The model repository
+    #[arg(long, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// The address to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// The server's certificate chain, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The server's private key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Make a CA, server and client certificates for localhost in DIR on first use, for trials
+    #[arg(long, value_name = "DIR")]
+    pub tls_self_signed: Option<PathBuf>,
+    /// The CA of client certificates, PEM
+    #[arg(long, value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+    /// Ask for no client certificate: anyone may send requests
+    #[arg(long)]
+    pub insecure_no_client_auth: bool,
+    /// Refuse clients without the hybrid key exchange X25519MLKEM768
+    #[arg(long)]
+    pub require_hybrid: bool,
+    /// Where the gateway keeps state of its own
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address of Prometheus metrics and /health, plain HTTP; port 0 picks a free one
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+    /// Where to evaluate: auto, cpu or cuda:N
+    #[arg(long)]
+    pub device: Option<String>,
+}

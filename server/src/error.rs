@@ -1,0 +1,174 @@
+//! What a peer is told when a request fails. One place maps each failure to its status, code and next step; the
+//! same table for readers is `server/ERRORS.md`, and a test keeps the two together.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+/// A failed request. Messages name the broken rule; no variant can hold request data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// No such path.
+    #[error("no such route")]
+    UnknownRoute,
+    /// The path exists with another method.
+    #[error("this route does not take that method")]
+    MethodNotAllowed,
+    /// No such model.
+    #[error("no such model")]
+    UnknownModel,
+    /// The model has no such version.
+    #[error("the model has no such version")]
+    UnknownVersion,
+    /// A client certificate that the tenant list does not name.
+    #[error("the client certificate's key is not among this gateway's tenants")]
+    UnknownTenant,
+    /// The body does not follow the Open Inference Protocol.
+    #[error("malformed inference request: {0}")]
+    MalformedRequest(&'static str),
+    /// A tensor of another name, datatype or shape.
+    #[error("wrong tensor: {0}")]
+    WrongTensor(&'static str),
+    /// An element that is no ciphertext of this model.
+    #[error("malformed ciphertext: {0}")]
+    MalformedCiphertext(#[from] tiresias_keys::Error),
+    /// The request was encrypted for another card.
+    #[error("the request was made for another circuit card: fetch the current one and encrypt again")]
+    ConfigMismatch {
+        /// The current card's id.
+        config_id: String,
+    },
+    /// The body is longer than any request for this model.
+    #[error("the body is longer than this model's limit of {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A compressed body.
+    #[error("send the body without Content-Encoding: ciphertexts do not compress")]
+    UnsupportedEncoding,
+    /// The body ended early or the connection broke.
+    #[error("the body ended before its declared length")]
+    IncompleteBody,
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    /// The compute queue is full.
+    #[error("the compute queue is full: try again later")]
+    QueueFull,
+    /// The gateway is shutting down.
+    #[error("the gateway is shutting down: try again later")]
+    ShuttingDown,
+    /// The gateway's own fault; the log has the request id.
+    #[error("internal error")]
+    Internal,
+}
+
+/// How a client reacts to a failure.
+pub(crate) struct Rule {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) action: &'static str,
+    pub(crate) retryable: bool,
+    pub(crate) retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn rule(&self) -> Rule {
+        let rule = |status, code, action| Rule { status, code, action, retryable: false, retry_after_s: None };
+        let later = |status, code| Rule {
+            status,
+            code,
+            action: "retry_later",
+            retryable: true,
+            retry_after_s: Some(1),
+        };
+        match self {
+            Self::UnknownRoute => rule(StatusCode::NOT_FOUND, "unknown_route", "fix_request"),
+            Self::MethodNotAllowed => rule(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "fix_request"),
+            Self::UnknownModel => rule(StatusCode::NOT_FOUND, "unknown_model", "list_models"),
+            Self::UnknownVersion => rule(StatusCode::NOT_FOUND, "unknown_version", "list_models"),
+            Self::UnknownTenant => rule(StatusCode::FORBIDDEN, "unknown_tenant", "ask_operator"),
+            Self::MalformedRequest(_) => {
+                rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_request", "fix_request")
+            }
+            Self::WrongTensor(_) => rule(StatusCode::UNPROCESSABLE_ENTITY, "wrong_tensor", "fix_request"),
+            Self::MalformedCiphertext(_) => {
+                rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_ciphertext", "encrypt_again")
+            }
+            Self::ConfigMismatch { .. } => rule(StatusCode::CONFLICT, "config_mismatch", "fetch_config"),
+            Self::TooLarge { .. } => rule(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send_fewer_vectors"),
+            Self::UnsupportedEncoding => {
+                rule(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "fix_request")
+            }
+            Self::IncompleteBody => rule(StatusCode::BAD_REQUEST, "incomplete_body", "fix_request"),
+            Self::BodyTimeout => Rule {
+                retryable: true,
+                ..rule(StatusCode::REQUEST_TIMEOUT, "body_timeout", "retry_later")
+            },
+            Self::QueueFull => later(StatusCode::TOO_MANY_REQUESTS, "queue_full"),
+            Self::ShuttingDown => later(StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+            Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
+        }
+    }
+
+    /// The JSON body.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: String,
+            code: &'a str,
+            action: &'a str,
+            retryable: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            config_id: Option<&'a str>,
+        }
+        let rule = self.rule();
+        let config_id = match self {
+            Self::ConfigMismatch { config_id } => Some(config_id.as_str()),
+            _ => None,
+        };
+        let body = Body {
+            error: self.to_string(),
+            code: rule.code,
+            action: rule.action,
+            retryable: rule.retryable,
+            config_id,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_for_readers_has_every_code_with_its_status_and_action() {
+        let table = include_str!("../ERRORS.md");
+        let all = [
+            ApiError::UnknownRoute,
+            ApiError::MethodNotAllowed,
+            ApiError::UnknownModel,
+            ApiError::UnknownVersion,
+            ApiError::UnknownTenant,
+            ApiError::MalformedRequest(""),
+            ApiError::WrongTensor(""),
+            ApiError::MalformedCiphertext(tiresias_keys::Error::Digest),
+            ApiError::ConfigMismatch { config_id: String::new() },
+            ApiError::TooLarge { limit: 0 },
+            ApiError::UnsupportedEncoding,
+            ApiError::IncompleteBody,
+            ApiError::BodyTimeout,
+            ApiError::QueueFull,
+            ApiError::ShuttingDown,
+            ApiError::Internal,
+        ];
+        for error in &all {
+            let rule = error.rule();
+            let row = format!("| `{}` | {} | `{}` | ", rule.code, rule.status.as_u16(), rule.action);
+            assert!(table.contains(&row), "ERRORS.md lacks the row {row}");
+        }
+        assert_eq!(table.lines().filter(|line| line.starts_with("| `")).count(), all.len());
+    }
+}

@@ -1,0 +1,239 @@
+//! The model owner's commands: `import`, `inspect`, `evaluate`. Each answers on standard output and touches no
+//! network.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+use tiresias_circuits::{
+    Card, Features, LinearHead, Plan, QuantizedHead, Quantizer, clear, quantize::Granularity, scores,
+};
+use tiresias_keys::Seed;
+
+use crate::{
+    cli::{EvaluateArgs, ImportArgs, ModelArgs, ScaleArg},
+    import,
+    repository::{self, Repository, StoredModel, read_file},
+};
+
+/// Features files of a model owner may be this large.
+const MAXIMUM_FEATURES_BYTES: u64 = 1 << 30;
+const MAXIMUM_HEAD_BYTES: u64 = 64 << 20;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The head's file was refused.
+    #[error("{code}: {source}", code = source.code())]
+    Import {
+        /// Which rule it broke.
+        source: import::ImportError,
+    },
+    /// Shapes, widths or features were refused.
+    #[error(transparent)]
+    Circuit(#[from] tiresias_circuits::Error),
+    /// The repository or a file could not be read or written.
+    #[error(transparent)]
+    Repository(#[from] repository::Error),
+    /// Only the policy `scores` exists in this version.
+    #[error("--policy: this version answers scores alone")]
+    Policy,
+    /// A labels file that is not UTF-8 text.
+    #[error("the labels file is not UTF-8 text with one label a line")]
+    Labels,
+    /// The operating system gave no entropy.
+    #[error("the operating system gave no entropy")]
+    Entropy(#[from] getrandom::Error),
+    /// Standard output is gone.
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Reads, quantizes and stores a head.
+pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
+    if args.policy != "scores" {
+        return Err(Error::Policy);
+    }
+    let name = args.head.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let imported = import::read_head(name, &read_file(&args.head, MAXIMUM_HEAD_BYTES)?)
+        .map_err(|source| Error::Import { source })?;
+    let head = match &args.labels {
+        None => imported.head,
+        Some(path) => imported.head.with_labels(read_labels(path)?)?,
+    };
+    let calibration = read_features(&args.calibration, head.features())?;
+
+    let granularity = match args.scale {
+        ScaleArg::PerFeature => Granularity::PerFeature,
+        ScaleArg::PerTensor => Granularity::PerTensor,
+    };
+    let quantizer = Quantizer::calibrate(&calibration, args.bits, granularity)?;
+    let quantized = QuantizedHead::quantize(&head, &quantizer, args.weight_bits.unwrap_or(args.bits))?;
+    let plan = Plan::new(*quantized.head.shape(), args.privacy.parse()?)?;
+    let agreement = agreement(&head, &quantized.head, &quantizer, quantized.score_scale, &calibration)?;
+
+    let repository = Repository::new(&args.repo);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let card = Card::new(
+        &args.name,
+        repository.next_version(&args.name)?,
+        head.labels().to_vec(),
+        quantizer,
+        quantized.score_scale,
+        plan,
+        Seed::from_bytes(seed),
+    )?;
+    let config = repository.store(&card, &quantized.head)?;
+
+    if args.json {
+        let line = json!({
+            "name": card.name(),
+            "version": card.version(),
+            "config_id": config.to_string(),
+            "calibration_rows": calibration.rows(),
+            "calibration_label_agreement": agreement,
+            "weights_limited_by_bias": quantized.limited_by_bias,
+            "ignored_operators": imported.ignored,
+        });
+        writeln!(out, "{line}")?;
+        return Ok(());
+    }
+    writeln!(out, "imported {} version {} (config id {config})", card.name(), card.version())?;
+    writeln!(
+        out,
+        "labels of the quantized head agree with the float head on {:.2} % of {} calibration rows",
+        100.0 * agreement,
+        calibration.rows()
+    )?;
+    if quantized.limited_by_bias {
+        writeln!(out, "note: a large bias sets the step of the weights, which use fewer than their bits")?;
+    }
+    if !imported.ignored.is_empty() {
+        writeln!(out, "left to the client: {}", imported.ignored.join(", "))?;
+    }
+    Ok(())
+}
+
+/// The share of calibration rows whose label the quantized head keeps.
+fn agreement(
+    head: &LinearHead,
+    quantized: &QuantizedHead,
+    quantizer: &Quantizer,
+    score_scale: f64,
+    rows: &Features,
+) -> Result<f64, Error> {
+    let mut same = 0;
+    for row in rows {
+        let integers = clear::scores(quantized, &quantizer.quantize(row)?.values)?;
+        let class = scores::read(&integers, score_scale).class;
+        let floats = head.scores(row);
+        let float_class = match floats.as_slice() {
+            [score] => (*score > 0.0).then_some(0),
+            _ => floats.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class),
+        };
+        same += usize::from(class == float_class);
+    }
+    Ok(same as f64 / rows.rows() as f64)
+}
+
+/// Shows a stored model.
+pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
+    let model = Repository::new(&args.repo).load(&args.name, args.version)?;
+    let facts = facts(&model);
+    if args.json {
+        writeln!(out, "{facts}")?;
+        return Ok(());
+    }
+    let leak = model.card.plan().leak();
+    let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (key, value) in facts.as_object().into_iter().flatten().filter(|(key, _)| *key != "leak") {
+        let value = if key == "log2_p_fail" { "none: the answer is always exact".into() } else { words(value) };
+        writeln!(out, "{key:>22}  {value}")?;
+    }
+    match (leak.bits_per_score, leak.statistical_distance_log2) {
+        (Some(bits), Some(distance)) => {
+            writeln!(out, "{:>22}  at most {bits} bits per returned score, for any client", "leak")?;
+            writeln!(
+                out,
+                "{:>22}  statistical distance 2^{distance:.1} a vector, for clients that encrypt as specified{}",
+                "",
+                if distance > -20.0 { ": hygiene, no proof" } else { "" }
+            )?;
+        }
+        _ => writeln!(out, "{:>22}  the weights are open: one answer may give them away", "leak")?,
+    }
+    Ok(())
+}
+
+fn facts(model: &StoredModel) -> Value {
+    let (card, plan) = (&model.card, model.card.plan());
+    let (shape, leak) = (plan.shape(), plan.leak());
+    json!({
+        "name": card.name(),
+        "version": card.version(),
+        "config_id": model.config.to_string(),
+        "parameters": plan.parameters().name(),
+        "security_bits": plan.parameters().security_bits(),
+        "d": shape.features,
+        "classes": shape.classes,
+        "feature_bits": shape.feature_bits,
+        "weight_bits": shape.weight_bits,
+        "t": plan.plaintext_bits(),
+        "r": plan.response_bits(),
+        "groups": plan.response_shape().groups(),
+        "request_bytes": plan.request_shape().encoded_len(),
+        "response_bytes": plan.response_shape().encoded_len(),
+        "noise_bound_log2": (plan.noise_bound() as f64).log2(),
+        "log2_p_fail": Value::Null,
+        "privacy": plan.privacy().name(),
+        "leak": {
+            "bits_per_score": leak.bits_per_score,
+            "statistical_distance_log2": leak.statistical_distance_log2,
+        },
+        "vectors_to_determine": leak.vectors_to_determine,
+        "bootstraps": 0,
+        "evaluation_key_bytes": 0,
+    })
+}
+
+/// Scores features in the clear.
+pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> {
+    let model = Repository::new(&args.model.repo).load(&args.model.name, args.model.version)?;
+    let card = &model.card;
+    let rows = read_features(&args.features, card.plan().shape().features)?;
+    for (index, row) in rows.iter().enumerate() {
+        let scores_q = clear::scores(&model.head, &card.quantizer().quantize(row)?.values)?;
+        let reading = scores::read(&scores_q, card.score_scale());
+        let label = reading.class.and_then(|class| card.labels().get(class));
+        if args.model.json {
+            let line = json!({
+                "index": index,
+                "label": label,
+                "scores_q": scores_q,
+                "scores": reading.scores,
+                "margin": reading.margin,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let label = label.map_or("none", String::as_str);
+            writeln!(out, "{index:>6}  {label:<24} margin {:.4}", reading.margin)?;
+        }
+    }
+    Ok(())
+}
+
+fn read_features(path: &Path, columns: usize) -> Result<Features, Error> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let features = Features::from_named(name, &read_file(path, MAXIMUM_FEATURES_BYTES)?)?;
+    features.expect_columns(columns)?;
+    Ok(features)
+}
+
+fn read_labels(path: &Path) -> Result<Vec<String>, Error> {
+    let text = String::from_utf8(read_file(path, 2 << 20)?).map_err(|_| Error::Labels)?;
+    Ok(text.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect())
+}

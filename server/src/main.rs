@@ -1,0 +1,91 @@
+//! `tiresias-gateway`: import, inspect, evaluate and serve.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use tiresias_server::{
+    Config,
+    cli::{Cli, Command, ServeArgs},
+    inspect,
+    listener::Listening,
+    serve,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = match &cli.command {
+        Command::Import(args) => inspect::import(args, &mut out).map_err(Into::into),
+        Command::Inspect(args) => inspect::inspect(args, &mut out).map_err(Into::into),
+        Command::Evaluate(args) => inspect::evaluate(args, &mut out).map_err(Into::into),
+        Command::Serve(_) => Ok(()),
+    };
+    let result = result.and_then(|()| Ok(out.flush()?));
+    drop(out);
+    let result = match cli.command {
+        Command::Serve(args) => result.and_then(|()| run_server(args)),
+        _ => result,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; there is no one left to tell then.
+            let _ = writeln!(io::stderr(), "tiresias-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_server(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+    init_logging();
+    let config = Config::from_args(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = shutdown_signal()?;
+        serve(config, announce, shutdown).await?;
+        Ok(())
+    })
+}
+
+/// Prints the one line that tells scripts where the gateway listens.
+fn announce(listening: Listening) {
+    let mut line = serde_json::json!({ "listening": format!("https://{}", listening.address) });
+    if let Some(metrics) = listening.metrics {
+        line["metrics"] = format!("http://{metrics}").into();
+    }
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Logs go to standard error: `RUST_LOG` filters, `TIRESIAS_LOG=json` makes them JSON.
+fn init_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match std::env::var("TIRESIAS_LOG").as_deref() {
+        Ok("json") => logs.json().init(),
+        _ => logs.with_ansi(false).init(),
+    }
+}
+
+#[cfg(unix)]
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

@@ -1,0 +1,286 @@
+//! The Open Inference Protocol, version 2, with the binary tensor data extension: an inference request becomes the
+//! bytes of its elements, and encoded scores become an inference response. Sizes are checked before anything is read.
+#![warn(clippy::indexing_slicing)]
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ApiError;
+
+/// The header that says how many bytes of a body are JSON.
+pub(crate) const HEADER_LENGTH: &str = "inference-header-content-length";
+/// The one input tensor of a model.
+pub(crate) const INPUT: &str = "features";
+/// The one output tensor of a model with the policy `scores`.
+pub(crate) const OUTPUT: &str = "scores";
+/// JSON beside the ciphertexts may take this much.
+pub(crate) const JSON_ALLOWANCE: usize = 16 << 10;
+
+/// What a request for one model may look like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    /// Bytes of one element.
+    pub(crate) element_bytes: usize,
+    /// Elements in one request.
+    pub(crate) maximum_batch: usize,
+}
+
+impl Expected {
+    /// The longest body: JSON, and each element in base64 with its quotes and comma (longer than in binary).
+    pub(crate) fn maximum_body(&self) -> usize {
+        JSON_ALLOWANCE + self.maximum_batch * (self.element_bytes.div_ceil(3) * 4 + 3)
+    }
+}
+
+/// A request, shape-checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InferRequest {
+    /// Echoed in the response.
+    pub(crate) id: Option<String>,
+    /// The card that the client says it used.
+    pub(crate) config_id: Option<String>,
+    /// Whether the scores go back as binary tensor data.
+    pub(crate) binary_output: bool,
+    /// The elements of `features`, each of the model's exact size.
+    pub(crate) elements: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct RequestForm {
+    id: Option<String>,
+    #[serde(default)]
+    parameters: RequestParameters,
+    inputs: Vec<TensorForm>,
+    #[serde(default)]
+    outputs: Vec<OutputForm>,
+}
+
+#[derive(Deserialize, Default)]
+struct RequestParameters {
+    config_id: Option<String>,
+    #[serde(default)]
+    binary_data_output: bool,
+}
+
+#[derive(Deserialize)]
+struct TensorForm {
+    name: String,
+    datatype: String,
+    shape: Vec<u64>,
+    #[serde(default)]
+    parameters: TensorParameters,
+    data: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+struct TensorParameters {
+    binary_data_size: Option<usize>,
+    #[serde(default)]
+    binary_data: bool,
+}
+
+#[derive(Deserialize)]
+struct OutputForm {
+    name: String,
+    #[serde(default)]
+    parameters: TensorParameters,
+}
+
+impl InferRequest {
+    /// Reads a body. `header_length` is the value of the header of that name, where there is one.
+    pub(crate) fn parse(
+        body: &[u8],
+        header_length: Option<&str>,
+        expected: Expected,
+    ) -> Result<Self, ApiError> {
+        const HEADER: ApiError =
+            ApiError::MalformedRequest("Inference-Header-Content-Length is not the length of the JSON part");
+        let (json, binary) = match header_length {
+            None => (body, None),
+            Some(length) => {
+                let length = length.parse().map_err(|_| HEADER)?;
+                let (json, binary) = body.split_at_checked(length).ok_or(HEADER)?;
+                (json, Some(binary))
+            }
+        };
+        if binary.is_some() && json.len() > JSON_ALLOWANCE {
+            return Err(ApiError::MalformedRequest("the JSON part is longer than 16 KiB"));
+        }
+        let form: RequestForm = serde_json::from_slice(json).map_err(|_| {
+            ApiError::MalformedRequest("the JSON part is not an inference request object of the protocol")
+        })?;
+        if form.id.as_ref().is_some_and(|id| id.len() > 128) {
+            return Err(ApiError::MalformedRequest("the id is longer than 128 bytes"));
+        }
+        let [input] = form.inputs.as_slice() else {
+            return Err(ApiError::WrongTensor("a request has exactly one input, `features`"));
+        };
+        let elements = read_elements(input, binary, expected)?;
+        let binary_output = match form.outputs.as_slice() {
+            [] => form.parameters.binary_data_output,
+            [output] if output.name == OUTPUT => {
+                output.parameters.binary_data || form.parameters.binary_data_output
+            }
+            _ => return Err(ApiError::WrongTensor("the one output of this model is `scores`")),
+        };
+        Ok(Self { id: form.id, config_id: form.parameters.config_id, binary_output, elements })
+    }
+}
+
+fn read_elements(
+    input: &TensorForm,
+    binary: Option<&[u8]>,
+    expected: Expected,
+) -> Result<Vec<Vec<u8>>, ApiError> {
+    if input.name != INPUT {
+        return Err(ApiError::WrongTensor("the one input of this model is `features`"));
+    }
+    if input.datatype != "BYTES" {
+        return Err(ApiError::WrongTensor("the datatype of `features` is BYTES"));
+    }
+    let batch = match *input.shape.as_slice() {
+        [batch] if (1..=expected.maximum_batch as u64).contains(&batch) => batch as usize,
+        [_] => return Err(ApiError::WrongTensor("`features` holds 1 to the gateway's largest batch of elements")),
+        _ => return Err(ApiError::WrongTensor("`features` has shape [B], one element a vector")),
+    };
+    let elements = match (binary, input.parameters.binary_data_size, &input.data) {
+        (Some(binary), Some(size), None) => {
+            if binary.len() != size {
+                return Err(ApiError::MalformedRequest(
+                    "binary_data_size is not the number of bytes behind the JSON part",
+                ));
+            }
+            split_elements(binary)?
+        }
+        (None | Some([]), None, Some(texts)) => {
+            let texts = texts.iter().map(|text| decode_base64(text));
+            texts.collect::<Option<Vec<_>>>().ok_or(ApiError::MalformedRequest("`data` is not base64"))?
+        }
+        _ => {
+            return Err(ApiError::MalformedRequest(
+                "`features` comes either as binary tensor data with binary_data_size or as base64 in `data`",
+            ));
+        }
+    };
+    if elements.len() != batch {
+        return Err(ApiError::WrongTensor("the number of elements differs from the shape of `features`"));
+    }
+    match elements.iter().find(|element| element.len() != expected.element_bytes) {
+        None => Ok(elements),
+        Some(element) => Err(ApiError::MalformedCiphertext(tiresias_keys::Error::Length {
+            what: "request",
+            got: element.len(),
+            expected: expected.element_bytes,
+        })),
+    }
+}
+
+/// Splits a BYTES tensor: each element is a 32-bit little-endian length and that many bytes.
+fn split_elements(mut binary: &[u8]) -> Result<Vec<Vec<u8>>, ApiError> {
+    let mut elements = Vec::new();
+    while !binary.is_empty() {
+        let (element, rest) = split_element(binary)
+            .ok_or(ApiError::MalformedRequest("an element's length prefix exceeds the tensor"))?;
+        elements.push(element.to_vec());
+        binary = rest;
+    }
+    Ok(elements)
+}
+
+fn split_element(binary: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = binary.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+}
+
+/// Standard base64 with padding (RFC 4648, section 4).
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
+/// A response: its body and the length of its JSON part, where binary data follows.
+pub(crate) struct InferResponse {
+    pub(crate) body: Vec<u8>,
+    pub(crate) header_length: Option<usize>,
+}
+
+/// What a response says beside its tensor.
+pub(crate) struct ResponseFacts<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) version: u32,
+    pub(crate) config_id: String,
+    pub(crate) evaluate_us: u64,
+}
+
+impl InferResponse {
+    /// Writes the response to `request` from its encoded scores.
+    pub(crate) fn new(
+        request: &InferRequest,
+        facts: &ResponseFacts<'_>,
+        elements: &[Vec<u8>],
+    ) -> Result<Self, serde_json::Error> {
+        use base64::Engine as _;
+        #[derive(Serialize)]
+        struct Form<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<&'a str>,
+            model_name: &'a str,
+            model_version: String,
+            parameters: Parameters<'a>,
+            outputs: [Output; 1],
+        }
+        #[derive(Serialize)]
+        struct Parameters<'a> {
+            config_id: &'a str,
+            device: &'a str,
+            evaluate_us: u64,
+        }
+        #[derive(Serialize)]
+        struct Output {
+            name: &'static str,
+            datatype: &'static str,
+            shape: [usize; 1],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            parameters: Option<BinarySize>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            data: Option<Vec<String>>,
+        }
+        #[derive(Serialize)]
+        struct BinarySize {
+            binary_data_size: usize,
+        }
+
+        let binary_size: usize = elements.iter().map(|element| 4 + element.len()).sum();
+        let encode = |element: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(element);
+        let form = Form {
+            id: request.id.as_deref(),
+            model_name: facts.model,
+            model_version: facts.version.to_string(),
+            parameters: Parameters {
+                config_id: &facts.config_id,
+                device: "cpu",
+                evaluate_us: facts.evaluate_us,
+            },
+            outputs: [Output {
+                name: OUTPUT,
+                datatype: "BYTES",
+                shape: [elements.len()],
+                parameters: request.binary_output.then_some(BinarySize { binary_data_size: binary_size }),
+                data: (!request.binary_output).then(|| elements.iter().map(encode).collect()),
+            }],
+        };
+        let mut body = serde_json::to_vec(&form)?;
+        if !request.binary_output {
+            return Ok(Self { body, header_length: None });
+        }
+        let header_length = Some(body.len());
+        body.reserve(binary_size);
+        for element in elements {
+            body.extend_from_slice(&(element.len() as u32).to_le_bytes());
+            body.extend_from_slice(element);
+        }
+        Ok(Self { body, header_length })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The whole interface on one screen: method and path to handler, and one log line a request.
+
+use std::{sync::Arc, time::Instant};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+};
+
+use crate::{
+    error::ApiError,
+    handlers::{Answer, Gateway, refuse},
+    tls::Tenant,
+};
+
+/// Answers one request. Never fails: every error becomes a response.
+pub(crate) async fn route(
+    gateway: Arc<Gateway>,
+    tenant: Option<Tenant>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let started = Instant::now();
+    let route = Route::find(request.method(), request.uri().path());
+    let name = route.as_ref().map_or("unknown", Route::name);
+    let answer = match (&tenant, route) {
+        (None, _) => Err(ApiError::UnknownTenant),
+        (Some(_), Err(error)) => Err(error),
+        (Some(_), Ok(route)) => dispatch(&gateway, route, request).await,
+    };
+
+    let tenant = tenant.map_or_else(|| "unknown".to_owned(), |tenant| tenant.log_name());
+    let elapsed_us = started.elapsed().as_micros() as u64;
+    match answer {
+        Ok(response) => {
+            let status = response.status().as_u16();
+            tracing::info!(route = name, status, %tenant, elapsed_us, "answered");
+            response
+        }
+        Err(error) => {
+            let rule = error.rule();
+            gateway.metrics.refused(rule.code);
+            let status = rule.status.as_u16();
+            if rule.status.is_server_error() {
+                tracing::error!(route = name, status, code = rule.code, %tenant, elapsed_us, "refused");
+            } else {
+                tracing::info!(route = name, status, code = rule.code, %tenant, elapsed_us, "refused");
+            }
+            refuse(&error)
+        }
+    }
+}
+
+/// A recognised method and path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Server,
+    Live,
+    Ready,
+    Index,
+    Model(Model),
+    ModelReady(Model),
+    Config(Model),
+    Infer(Model),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Model {
+    name: String,
+    version: Option<String>,
+}
+
+impl Route {
+    fn find(method: &Method, path: &str) -> Result<Self, ApiError> {
+        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
+        let (allowed, route) = match *segments.as_slice() {
+            ["v2"] => (Method::GET, Self::Server),
+            ["v2", "health", "live"] => (Method::GET, Self::Live),
+            ["v2", "health", "ready"] => (Method::GET, Self::Ready),
+            ["v2", "repository", "index"] => (Method::POST, Self::Index),
+            ["v2", "models", name, ref rest @ ..] => {
+                let (version, rest) = match rest {
+                    ["versions", version, rest @ ..] => (Some((*version).to_owned()), rest),
+                    rest => (None, rest),
+                };
+                let model = Model { name: name.to_owned(), version };
+                match rest {
+                    [] => (Method::GET, Self::Model(model)),
+                    ["ready"] => (Method::GET, Self::ModelReady(model)),
+                    ["config"] => (Method::GET, Self::Config(model)),
+                    ["infer"] => (Method::POST, Self::Infer(model)),
+                    _ => return Err(ApiError::UnknownRoute),
+                }
+            }
+            _ => return Err(ApiError::UnknownRoute),
+        };
+        if method == allowed { Ok(route) } else { Err(ApiError::MethodNotAllowed) }
+    }
+
+    /// The route's name in logs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Live => "live",
+            Self::Ready => "ready",
+            Self::Index => "index",
+            Self::Model(_) => "model",
+            Self::ModelReady(_) => "model_ready",
+            Self::Config(_) => "config",
+            Self::Infer(_) => "infer",
+        }
+    }
+}
+
+async fn dispatch(gateway: &Gateway, route: Route, request: Request<Incoming>) -> Answer {
+    let find = |model: &Model| gateway.model(&model.name, model.version.as_deref());
+    match route {
+        Route::Server => gateway.server_metadata(),
+        Route::Live => gateway.live(),
+        Route::Ready => gateway.ready(),
+        Route::Index => gateway.repository_index(),
+        Route::Model(model) => gateway.model_metadata(&*find(&model)?),
+        Route::ModelReady(model) => gateway.model_ready(&*find(&model)?),
+        Route::Config(model) => gateway.config(&*find(&model)?, &request),
+        Route::Infer(model) => gateway.infer(find(&model)?, request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_routes_and_nothing_else_does() {
+        let get = |path| Route::find(&Method::GET, path);
+        let model = |version: Option<&str>| Model { name: "m".into(), version: version.map(Into::into) };
+        assert_eq!(get("/v2"), Ok(Route::Server));
+        assert_eq!(get("/v2/models/m"), Ok(Route::Model(model(None))));
+        assert_eq!(get("/v2/models/m/versions/2"), Ok(Route::Model(model(Some("2")))));
+        assert_eq!(get("/v2/models/m/versions/2/config"), Ok(Route::Config(model(Some("2")))));
+        assert_eq!(Route::find(&Method::POST, "/v2/models/m/infer"), Ok(Route::Infer(model(None))));
+        assert_eq!(get("/v2/models/m/infer"), Err(ApiError::MethodNotAllowed));
+        assert_eq!(Route::find(&Method::POST, "/v2"), Err(ApiError::MethodNotAllowed));
+        for path in ["", "/", "/v1", "/v2/", "/v2/models", "/v2/models/m/x", "/v2/models/m/versions", "//v2"] {
+            assert_eq!(get(path), Err(ApiError::UnknownRoute), "{path}");
+        }
+    }
+}
