@@ -18,7 +18,7 @@ impl ModulusSwitch {
     /// Switches one residue in \[0, q). No tie exists, because q is odd.
     pub(crate) fn apply(&self, residue: u64) -> u64 {
         // The estimate is the floor of x*2^r/q or one less; the remainder tells which, modulo 2^64.
-        let estimate = (u128::from(residue) * u128::from(self.reciprocal) >> 64) as u64;
+        let estimate = ((u128::from(residue) * u128::from(self.reciprocal)) >> 64) as u64;
         let remainder = (residue << self.bits).wrapping_sub(estimate.wrapping_mul(self.modulus));
         let (half, three_halves) = (self.modulus / 2, self.modulus + self.modulus / 2);
         let rounded = estimate + u64::from(remainder > half) + u64::from(remainder > three_halves);
@@ -47,7 +47,7 @@ mod tests {
             }
             for i in 0..20_000_u64 {
                 let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % q;
-                let boundary = ((u128::from(exact(x)) * 2 + 1) * u128::from(q) >> (bits + 1)) as u64;
+                let boundary = (((u128::from(exact(x)) * 2 + 1) * u128::from(q)) >> (bits + 1)) as u64;
                 for x in [x, boundary.saturating_sub(1), boundary, boundary + 1] {
                     assert_eq!(switch.apply(x % q), exact(x % q), "{x} at {bits}");
                 }

@@ -1,5 +1,6 @@
 //! The golden responses of `keys/tests/vectors/v1`, made again from the golden requests, decrypted, and compared with
 //! the clear twin; and `vectors.json`, which states every input and the values in between.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -48,7 +48,7 @@ pub fn diagnoses(diagnoses: &[Diagnosis], as_json: bool) -> Result<(), Error> {
 /// An empty table: names to the left, numbers to the right.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (index, name) in header.iter().enumerate() {
         let text = matches!(*name, "diagnosis" | "truth" | "");
         if let Some(column) = table.column_mut(index) {

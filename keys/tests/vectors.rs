@@ -1,4 +1,7 @@
 //! Golden vectors of frames and mask streams: `tests/vectors/v1`, specified in `WIRE.md`.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::process::Command;
 
 use aes::Aes256;
 use ctr::cipher::{KeyIvInit, StreamCipher};
@@ -119,7 +122,8 @@ fn each_bad_frame_is_refused_for_its_own_fault() {
         assert_eq!(fault(&error), expected, "{name}: {error}");
         seen.push((base.starts_with("good_request"), expected));
     }
-    let rules = ["length", "magic", "version", "parameters", "kind", "byte7", "end_mark", "digest", "config_id"];
+    let rules =
+        ["length", "magic", "version", "parameters", "kind", "byte7", "end_mark", "digest", "config_id"];
     let rules = rules.into_iter().chain(["not_canonical"]);
     for rule in rules.flat_map(|rule| [(true, rule), (false, rule)]).chain([(false, "request_digest")]) {
         assert!(seen.contains(&rule), "no bad frame for {rule:?}");
@@ -129,10 +133,12 @@ fn each_bad_frame_is_refused_for_its_own_fault() {
 #[test]
 fn a_draw_of_each_golden_mask_is_skipped() {
     let mut skipped = Vec::new();
-    for (kind, role) in [(FLOODED, Role::FeaturesMask), (FLOODED, Role::ZeroMask), (OPEN, Role::FeaturesMask)] {
+    for (kind, role) in [(FLOODED, Role::FeaturesMask), (FLOODED, Role::ZeroMask), (OPEN, Role::FeaturesMask)]
+    {
         // WIRE.md 4.2 and 4.4, apart from the code under test.
         let (config, seed) = (kind.config(), kind.client_seed());
-        let key_id = Sha256::new().chain_update(b"tiresias/key/v1 \x01").chain_update(seed.as_bytes()).finalize();
+        let key_id =
+            Sha256::new().chain_update(b"tiresias/key/v1 \x01").chain_update(seed.as_bytes()).finalize();
         let key = Sha256::new()
             .chain_update(b"tiresias/mask/v1")
             .chain_update([1, role as u8])
@@ -156,4 +162,19 @@ fn a_draw_of_each_golden_mask_is_skipped() {
         assert_eq!(mask, kept[..2048]);
     }
     assert_eq!(skipped, [0, 1, 1]);
+}
+
+#[test]
+fn an_independent_implementation_agrees() {
+    match Command::new("python3").arg("-B").arg(inputs::path("replay.py")).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(said.lines().filter(|line| line.starts_with("good")).count(), 4);
+            let bad = String::from_utf8(inputs::read("bad.txt")).unwrap();
+            let lines = bad.lines().filter(|line| !line.starts_with('#')).count();
+            assert_eq!(said.lines().filter(|line| line.starts_with("bad")).count(), lines);
+        }
+        Err(error) => println!("skipped: python3 cannot be started ({error})"),
+    }
 }

@@ -12,7 +12,8 @@ use inputs::{FLOODED, Kind, OPEN, PLAINTEXT_BITS};
 /// The formula of WIRE.md 7.1, written out here because the encoder lives in another crate.
 fn plaintext() -> Vec<u64> {
     let q = i128::from(N2048_Q50.modulus());
-    let encode = |v: i64| ((i128::from(v) * q + (1 << (PLAINTEXT_BITS - 1))) >> PLAINTEXT_BITS).rem_euclid(q) as u64;
+    let encode =
+        |v: i64| ((i128::from(v) * q + (1 << (PLAINTEXT_BITS - 1))) >> PLAINTEXT_BITS).rem_euclid(q) as u64;
     let mut plaintext: Vec<u64> = inputs::row().into_iter().map(encode).collect();
     plaintext.resize(N2048_Q50.polynomial_size(), 0);
     plaintext

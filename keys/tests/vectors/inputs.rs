@@ -1,6 +1,7 @@
 //! The inputs of the golden vectors, version 1. Three test programs include this file: `keys/tests/vectors.rs`,
 //! `keys/secret/src/vectors.rs` and `circuits/tests/vectors.rs`. `v1/vectors.json` states the same values.
 #![allow(dead_code, reason = "each of the three programs uses a part")]
+#![allow(clippy::panic, reason = "helpers of tests")]
 
 use std::path::PathBuf;
 
@@ -28,14 +29,26 @@ pub(crate) struct Kind {
     pub(crate) response_bits: u32,
     /// Bytes 24 to 31 of the client seed, little endian: found by search, so that one draw of the mask is rejected.
     client_counter: u64,
+    /// The same of the response seed, so that the small noise e2 shows in the response.
+    response_counter: u64,
 }
 
 /// One draw of the mask of its encryption of zero is rejected.
-pub(crate) const FLOODED: Kind =
-    Kind { name: "flooded", carries_zero: true, response_bits: 33, client_counter: 22_230_938 };
+pub(crate) const FLOODED: Kind = Kind {
+    name: "flooded",
+    carries_zero: true,
+    response_bits: 33,
+    client_counter: 22_230_938,
+    response_counter: 2336,
+};
 /// One draw of the mask of its features is rejected.
-pub(crate) const OPEN: Kind =
-    Kind { name: "open", carries_zero: false, response_bits: 32, client_counter: 13_546_277 };
+pub(crate) const OPEN: Kind = Kind {
+    name: "open",
+    carries_zero: false,
+    response_bits: 32,
+    client_counter: 13_546_277,
+    response_counter: 0,
+};
 
 impl Kind {
     /// The bytes whose SHA-256 is the config id. They stand in for a circuit card.
@@ -52,9 +65,7 @@ impl Kind {
     }
 
     pub(crate) fn client_seed(&self) -> Seed {
-        let mut bytes = self.bytes32("client seed");
-        bytes[24..].copy_from_slice(&self.client_counter.to_le_bytes());
-        Seed::from_bytes(bytes)
+        self.counted("client seed", self.client_counter)
     }
 
     /// The seed of the client's noise e and e'.
@@ -64,12 +75,18 @@ impl Kind {
 
     /// The seed of the gateway's u, e1, e2 and flood.
     pub(crate) fn response_seed(&self) -> Seed {
-        Seed::from_bytes(self.bytes32("response seed"))
+        self.counted("response seed", self.response_counter)
     }
 
     /// The secret key as N/8 bytes.
     pub(crate) fn key(&self) -> Vec<u8> {
         (0..8).flat_map(|part| self.bytes32(&format!("secret key {part}"))).collect()
+    }
+
+    fn counted(&self, what: &str, counter: u64) -> Seed {
+        let mut bytes = self.bytes32(what);
+        bytes[24..].copy_from_slice(&counter.to_le_bytes());
+        Seed::from_bytes(bytes)
     }
 
     /// SHA-256 of a label.
@@ -80,7 +97,9 @@ impl Kind {
 
 /// The quantized row: both ends of its range, zero, and values between.
 pub(crate) fn row() -> Vec<i64> {
-    (0..FEATURES as i64).map(|i| [127, -127, 0].get(i as usize).copied().unwrap_or((73 * i + 5) % 255 - 127)).collect()
+    (0..FEATURES as i64)
+        .map(|i| [127, -127, 0].get(i as usize).copied().unwrap_or((73 * i + 5) % 255 - 127))
+        .collect()
 }
 
 /// The weights in class order; those of the first class reach both ends of their range.
