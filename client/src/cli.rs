@@ -24,6 +24,13 @@ pub enum Command {
     Encrypt(EncryptArgs),
     /// The second half of `infer`, from files
     Decrypt(DecryptArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// How to reach a gateway.

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tiresias_client::{
     Error,
     cli::{Cli, Command},
@@ -24,6 +24,14 @@ fn main() -> ExitCode {
             Command::Infer(args) => commands::infer::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
+            Command::Completions { shell } => {
+                clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());
+                Ok(())
+            }
+            Command::Man => {
+                let page = clap_mangen::Man::new(Cli::command());
+                page.render(&mut io::stdout().lock()).map_err(Error::Output)
+            }
         }
     });
     match result {

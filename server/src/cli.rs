@@ -24,6 +24,13 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Serve a model repository over TLS
     Serve(ServeArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// How finely features are quantized.

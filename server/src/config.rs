@@ -36,6 +36,18 @@ pub enum Error {
     Rule(&'static str),
 }
 
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Toml { .. } => "bad_config_file",
+            Self::Rule(_) => "bad_config",
+        }
+    }
+}
+
 /// Certificate files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {

@@ -27,7 +27,7 @@ const MAXIMUM_HEAD_BYTES: u64 = 64 << 20;
 #[non_exhaustive]
 pub enum Error {
     /// The head's file was refused.
-    #[error("{code}: {source}", code = source.code())]
+    #[error("{source}")]
     Import {
         /// Which rule it broke.
         source: import::ImportError,
@@ -50,6 +50,22 @@ pub enum Error {
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Import { source } => source.code(),
+            Self::Circuit(error) => error.code(),
+            Self::Repository(error) => error.code(),
+            Self::Policy => "policy",
+            Self::Labels => "bad_labels",
+            Self::Entropy(_) => "entropy",
+            Self::Output(_) => "output",
+        }
+    }
 }
 
 /// Reads, quantizes and stores a head.

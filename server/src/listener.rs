@@ -47,6 +47,21 @@ pub enum Error {
     NoModels,
 }
 
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Repository(error) => error.code(),
+            Self::Tls(_) => "tls",
+            Self::Listen { .. } => "listen",
+            Self::Data(_) => "io",
+            Self::Entropy(_) => "entropy",
+            Self::NoModels => "no_models",
+        }
+    }
+}
+
 /// Where a started gateway listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {

@@ -5,48 +5,77 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
     Config,
     cli::{Cli, Command, ServeArgs},
-    inspect,
-    listener::Listening,
+    config, inspect,
+    listener::{self, Listening},
     serve,
 };
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let result = match &cli.command {
-        Command::Import(args) => inspect::import(args, &mut out).map_err(Into::into),
-        Command::Inspect(args) => inspect::inspect(args, &mut out).map_err(Into::into),
-        Command::Evaluate(args) => inspect::evaluate(args, &mut out).map_err(Into::into),
-        Command::Serve(_) => Ok(()),
-    };
-    let result = result.and_then(|()| Ok(out.flush()?));
-    drop(out);
     let result = match cli.command {
-        Command::Serve(args) => result.and_then(|()| run_server(args)),
-        _ => result,
+        Command::Serve(args) => run_server(args),
+        command => run_command(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; there is no one left to tell then.
-            let _ = writeln!(io::stderr(), "tiresias-gateway: {error}");
+            let _ = writeln!(io::stderr(), "tiresias-gateway: error[{}]: {error}", error.code());
             ExitCode::FAILURE
         }
     }
 }
 
-fn run_server(args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+/// Why the program ended.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Command(#[from] inspect::Error),
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Serve(#[from] listener::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Command(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Serve(error) => error.code(),
+            Self::Io(_) => "io",
+        }
+    }
+}
+
+fn run_command(command: &Command) -> Result<(), Error> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match command {
+        Command::Import(args) => inspect::import(args, &mut out)?,
+        Command::Inspect(args) => inspect::inspect(args, &mut out)?,
+        Command::Evaluate(args) => inspect::evaluate(args, &mut out)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "tiresias-gateway", &mut out);
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut out)?,
+        Command::Serve(_) => {}
+    }
+    Ok(out.flush()?)
+}
+
+fn run_server(args: ServeArgs) -> Result<(), Error> {
     init_logging();
     let config = Config::from_args(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let shutdown = shutdown_signal()?;
-        serve(config, announce, shutdown).await?;
-        Ok(())
+        Ok(serve(config, announce, shutdown).await?)
     })
 }
 

@@ -58,6 +58,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Model { .. } => "bad_model",
+            Self::Card { source, .. } => source.code(),
+            Self::Missing { .. } => "unknown_model",
+        }
+    }
+}
+
 /// A model as stored.
 #[derive(Debug)]
 pub struct StoredModel {
