@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tiresias_benches::Fixture;
 use tiresias_circuits::Privacy;
-use tiresias_keys::{Digest, Seed};
+use tiresias_keys::{Digest, xof::SecretSeed};
 use tiresias_secret_key::danger;
 
 fn clinic(c: &mut Criterion) {
@@ -13,7 +13,7 @@ fn clinic(c: &mut Criterion) {
     let plan = fixture.head.plan();
     let key = fixture.key();
     let request = fixture.encrypt(&key);
-    let response = fixture.head.evaluate(&request, Digest::of(b"bench"), &Seed::from_bytes([2; 32]), 0);
+    let response = fixture.head.evaluate(&request, Digest::of(b"bench"), &SecretSeed::from_bytes([2; 32]), 0).expect("a good request");
     let mut group = c.benchmark_group("clinic 512x14 flooded");
     group.bench_function("generate key", |b| b.iter(|| fixture.key()));
     group.bench_function("encrypt", |b| b.iter(|| fixture.encrypt(black_box(&key))));

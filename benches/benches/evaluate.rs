@@ -17,7 +17,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tiresias_benches::Fixture;
 use tiresias_circuits::Privacy;
-use tiresias_keys::{Digest, EncryptedFeatures, Seed};
+use tiresias_keys::{Digest, EncryptedFeatures, xof::SecretSeed};
 
 fn evaluate(c: &mut Criterion) {
     let mut group = c.benchmark_group("evaluate");
@@ -31,7 +31,7 @@ fn evaluate(c: &mut Criterion) {
     ] {
         let fixture = Fixture::new(features, classes, privacy);
         let request = fixture.encrypt(&fixture.key());
-        let (digest, seed) = (Digest::of(b"bench"), Seed::from_bytes([2; 32]));
+        let (digest, seed) = (Digest::of(b"bench"), SecretSeed::from_bytes([2; 32]));
         group.bench_function(format!("{features}x{classes} {}", privacy.name()), |b| {
             b.iter(|| fixture.head.evaluate(black_box(&request), digest, &seed, 0));
         });
@@ -44,7 +44,7 @@ fn codec(c: &mut Criterion) {
     let plan = fixture.head.plan();
     let request = fixture.encrypt(&fixture.key());
     let bytes = request.to_bytes(&fixture.request_shape);
-    let response = fixture.head.evaluate(&request, Digest::of(b"bench"), &Seed::from_bytes([2; 32]), 0);
+    let response = fixture.head.evaluate(&request, Digest::of(b"bench"), &SecretSeed::from_bytes([2; 32]), 0).expect("a good request");
     let mut group = c.benchmark_group("codec 512x14 flooded");
     group.bench_function("decode request", |b| {
         b.iter(|| EncryptedFeatures::from_bytes(black_box(&bytes), &fixture.request_shape, fixture.config()));

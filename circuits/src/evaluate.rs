@@ -2,10 +2,10 @@
 
 use tiresias_keys::{
     ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, ResponseGroup, Ring, Seed,
-    xof::{Role, Xof},
+    xof::{Role, SecretSeed, Xof},
 };
 
-use crate::{Plan, QuantizedHead, modulus::ModulusSwitch, plan::Widths, scores::encode};
+use crate::{Error, Plan, QuantizedHead, modulus::ModulusSwitch, plan::Widths, scores::encode};
 
 /// A head ready to be evaluated: its weight polynomials in the transform domain. Private to the model owner.
 pub struct PreparedHead {
@@ -65,26 +65,47 @@ impl PreparedHead {
     /// `digest` names the request in the response. `response_seed` must be fresh for each response (it is where all
     /// secret randomness comes from) and `item` the vector's position in its request. Equal inputs give equal bytes,
     /// on every processor: this is what lets an auditor who is given the seed replay a response.
+    ///
+    /// Errors where the request was made for another card or has not the plan's shape.
     #[must_use]
     pub fn evaluate(
         &self,
         request: &EncryptedFeatures,
         digest: Digest,
-        response_seed: &Seed,
+        response_seed: &SecretSeed,
         item: u32,
-    ) -> EncryptedScores {
+    ) -> Result<EncryptedScores, Error> {
+        self.check(request)?;
         let (_, groups) = self.evaluate_unswitched(request, response_seed, item, |group| ResponseGroup {
             mask: group.mask.iter().map(|&residue| self.switch.apply(residue)).collect(),
             body: group.body.iter().map(|&residue| self.switch.apply(residue)).collect(),
         });
-        EncryptedScores::new(self.config, digest, groups)
+        Ok(EncryptedScores::new(self.config, digest, groups))
+    }
+
+    /// A request that lacks its encryption of zero would be answered without protection of the weights: the codec
+    /// lets none through, and this does not either.
+    fn check(&self, request: &EncryptedFeatures) -> Result<(), Error> {
+        let n = self.plan.parameters().polynomial_size();
+        if request.config() != &self.config {
+            return Err(tiresias_keys::Error::ConfigId.into());
+        }
+        if request.zero_body().is_some() != self.plan.request_shape().carries_zero {
+            return Err(tiresias_keys::Error::Header("privacy kind").into());
+        }
+        for body in std::iter::once(request.body()).chain(request.zero_body()) {
+            if body.len() != n {
+                return Err(Error::Shape { what: "residues of a body", got: body.len(), expected: n });
+            }
+        }
+        Ok(())
     }
 
     /// The evaluation modulo q, each group handed to `finish`; also returns the features mask, which tests divide by.
     fn evaluate_unswitched<T>(
         &self,
         request: &EncryptedFeatures,
-        response_seed: &Seed,
+        response_seed: &SecretSeed,
         item: u32,
         finish: impl Fn(ResponseGroup) -> T,
     ) -> (Vec<u64>, Vec<T>) {
@@ -147,7 +168,7 @@ struct Zero<'a> {
     mask: Vec<u64>,
     body: Vec<u64>,
     widths: &'a Widths,
-    response_seed: &'a Seed,
+    response_seed: &'a SecretSeed,
     item: u32,
 }
 

@@ -9,8 +9,9 @@ pub(crate) struct ModulusSwitch {
 }
 
 impl ModulusSwitch {
-    /// From an odd `modulus` below 2^62 with at least `bits` bits, to 2^`bits`.
+    /// From an odd `modulus` below 2^62 to 2^`bits` below it.
     pub(crate) fn new(modulus: u64, bits: u32) -> Self {
+        debug_assert!(modulus >> bits > 0);
         let reciprocal = ((1_u128 << (64 + bits)) / u128::from(modulus)) as u64;
         Self { modulus, bits, reciprocal }
     }
@@ -31,6 +32,18 @@ mod tests {
     use tiresias_keys::parameters::N2048_Q50;
 
     use super::*;
+
+    #[test]
+    fn the_two_residues_nearest_to_a_half_round_to_their_own_sides() {
+        // x * 2^r mod q = (q-1)/2 and (q+1)/2: one below the half, one above.
+        for (bits, above) in [(33, 1_108_306_646_974_721), (37, 1_124_800_328_085_521)] {
+            let q = N2048_Q50.modulus();
+            for x in [above, q - above] {
+                let rounded = ((u128::from(x) << (bits + 1)) + u128::from(q)) / (2 * u128::from(q));
+                assert_eq!(ModulusSwitch::new(q, bits).apply(x), rounded as u64 & ((1 << bits) - 1));
+            }
+        }
+    }
 
     #[test]
     fn switching_is_exact_rounding() {

@@ -155,7 +155,7 @@ impl Plan {
         let leveled = leveled_noise(parameters, &shape, classes_per_group);
         let fits = |widths: Option<Widths>| {
             let bound = leveled + widths.map_or(0, |widths| added_noise(parameters, &widths));
-            (t + 1..=parameters.modulus_bits())
+            (t + 1..parameters.modulus_bits())
                 .find(|&r| is_exact(parameters, t, r, bound))
                 .map(|r| (widths, r, bound))
         };

@@ -4,8 +4,8 @@ use crate::{Error, Plan};
 
 /// Encodes a quantized row as a plaintext of N residues: round(x * q / 2^t) at coefficients 0 to d-1.
 ///
-/// Rounding each value is essential: x * floor(q / 2^t) would be off by up to 2^t per unit for a prime just below a
-/// power of two and leave no exact answer.
+/// Rounding each value is essential: x * floor(q / 2^t) would be off by nearly 1 for each unit of x, for a prime just
+/// below a power of two, and so by nearly the whole half step in the widest scores at t = 25.
 pub fn encode_features(plan: &Plan, row: &[i64]) -> Result<Vec<u64>, Error> {
     let shape = plan.shape();
     if row.len() != shape.features {
@@ -100,7 +100,7 @@ mod tests {
             let off = off.min((q << t) - off);
             assert!(off <= 1 << (t - 1));
         }
-        // The tempting encoding x * floor(q / 2^t) is off by nearly 2^t a unit: this is why it is not used.
+        // The tempting encoding x * floor(q / 2^t) is off by nearly 1 a unit (2^t after scaling): this is why it is not used.
         let t = plan.plaintext_bits();
         assert!(q - ((q >> t) << t) > (1 << t) * 99 / 100);
     }

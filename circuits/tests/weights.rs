@@ -6,11 +6,13 @@
 //! promised for them either.) Division on the unrounded residues, which breaks heads of every size, is tested
 //! beside `evaluate`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, evaluate::PreparedHead, scores};
 use tiresias_keys::{
     ConfigId, Digest, EncryptedFeatures, KeyId, Seed,
     parameters::N2048_Q50,
-    xof::{Role, Xof},
+    xof::{Role, SecretSeed, Xof},
 };
 use tiresias_secret_key::{RequestContext, SecretKey};
 
@@ -45,8 +47,8 @@ impl Served {
     }
 
     /// The attack: what weights does the response to `request` give?
-    fn attack(&self, request: &EncryptedFeatures, response_seed: &Seed) -> Option<Vec<i64>> {
-        let response = self.head.evaluate(request, Digest::of(b"request"), response_seed, 0);
+    fn attack(&self, request: &EncryptedFeatures, response_seed: &SecretSeed) -> Option<Vec<i64>> {
+        let response = self.head.evaluate(request, Digest::of(b"request"), response_seed, 0).unwrap();
         let parameters = &N2048_Q50;
         let key = KeyId::request_scoped(parameters, request.seed());
         let mut mask = vec![0; 2048];
@@ -140,7 +142,7 @@ fn projection(row: &[f64], direction: &[f64]) -> f64 {
 fn one_open_response_gives_a_small_head_away() {
     let served = Served::new(Privacy::OpenWeights);
     for byte in 0..20 {
-        let found = served.attack(&served.request(), &Seed::from_bytes([byte; 32]));
+        let found = served.attack(&served.request(), &SecretSeed::from_bytes([byte; 32]));
         assert_eq!(found, Some(WEIGHTS.map(i64::from).to_vec()));
     }
 }
@@ -152,7 +154,7 @@ fn a_thousand_flooded_responses_give_nothing_away() {
     for round in 0..1000_u64 {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&round.to_le_bytes());
-        let found = served.attack(&request, &Seed::from_bytes(seed));
+        let found = served.attack(&request, &SecretSeed::from_bytes(seed));
         assert_ne!(found, Some(WEIGHTS.map(i64::from).to_vec()), "round {round}");
     }
 }

@@ -202,10 +202,11 @@ fn check_header(what: &'static str, found: &[u8; 8], expected: &[u8; 8]) -> Resu
     if version != e_version {
         return Err(Error::Version { got: version, expected: e_version });
     }
+    let last_name = if what == REQUEST { "reserved byte" } else { "response modulus" };
     for (name, found, expected) in [
         ("parameter set", parameters, e_parameters),
         ("privacy kind", kind, e_kind),
-        ("response modulus", last, e_last),
+        (last_name, last, e_last),
     ] {
         if found != expected {
             return Err(Error::Header(name));

@@ -63,7 +63,7 @@ bytes32! {
     Digest
 }
 bytes32! {
-    /// 32 bytes of entropy, public (mask seeds) unless a name says otherwise.
+    /// 32 public bytes of entropy, from which masks are expanded. Secret ones are an [`crate::xof::SecretSeed`].
     Seed
 }
 

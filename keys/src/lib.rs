@@ -1,8 +1,8 @@
 //! Everything public about Tiresias keys: parameter sets, the ring they live in, the ciphertexts that cross the
 //! wire, their ids, and the codec that turns bytes into checked values.
 //!
-//! This crate has no secret type. It cannot encrypt, it cannot decrypt, and nothing in it needs wiping except the
-//! keystream buffers of [`xof`], which the secret-key crate uses for noise. It does no I/O.
+//! This crate has no secret key type: it cannot encrypt and it cannot decrypt. What it wipes are the seeds and
+//! keystreams of [`xof`], from which the secret-key crate draws noise and the gateway its randomness. It does no I/O.
 //!
 //! The formats are specified in `keys/WIRE.md`; the code here is one implementation of that page.
 //!

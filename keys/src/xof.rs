@@ -33,6 +33,23 @@ pub enum Role {
     Flood = 8,
 }
 
+/// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`.
+pub struct SecretSeed(Zeroizing<[u8; 32]>);
+
+impl SecretSeed {
+    /// Wraps 32 bytes of entropy. The caller wipes its own copy.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl std::fmt::Debug for SecretSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretSeed").finish_non_exhaustive()
+    }
+}
+
 /// A keyed stream of pseudo-random bytes. Its state and buffer are wiped on drop.
 pub struct Xof {
     cipher: ctr::Ctr128BE<Aes256>,
@@ -72,11 +89,11 @@ impl Xof {
 
     /// The stream of secret randomness: keyed by a secret seed, a role, and the group and item it is used for.
     #[must_use]
-    pub fn randomness(seed: &Seed, role: Role, group: u32, item: u32) -> Self {
+    pub fn randomness(seed: &SecretSeed, role: Role, group: u32, item: u32) -> Self {
         let key = Sha256::new()
             .chain_update(b"tiresias/rand/v1")
             .chain_update([role as u8])
-            .chain_update(seed.as_bytes())
+            .chain_update(*seed.0)
             .chain_update(group.to_le_bytes())
             .chain_update(item.to_le_bytes())
             .finalize();
@@ -196,7 +213,7 @@ mod tests {
     fn tuniform_is_bounded_reaches_its_ends_and_has_the_right_variance() {
         for (bound, samples) in [(3_u32, 200_000_usize), (10, 400_000), (20, 200_000), (40, 100_000)] {
             let mut out = vec![0; samples];
-            Xof::randomness(&seed(9), Role::Flood, bound, 0).tuniform(bound, &mut out);
+            Xof::randomness(&SecretSeed::from_bytes([9; 32]), Role::Flood, bound, 0).tuniform(bound, &mut out);
             let limit = 1_i64 << bound;
             assert!(out.iter().all(|sample| (-limit..=limit).contains(sample)));
             if bound <= 10 {

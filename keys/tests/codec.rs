@@ -5,7 +5,7 @@ use tiresias_keys::{
     ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape,
     Seed,
     parameters::N2048_Q50,
-    xof::{Role, Xof},
+    xof::{Role, SecretSeed, Xof},
 };
 
 /// Values below 2^`width` (and below q): from a stream, or all at one end of the range.
@@ -13,7 +13,7 @@ fn values(seed: u8, label: u32, count: usize, width: u32) -> Vec<u64> {
     let most = (N2048_Q50.modulus() - 1).min((1 << width) - 1);
     let mut values = vec![if seed == 0 { 0 } else { most }; count];
     if seed > 1 {
-        let seed = Seed::from_bytes([seed; 32]);
+        let seed = SecretSeed::from_bytes([seed; 32]);
         Xof::randomness(&seed, Role::Flood, label, 0).uniform(&N2048_Q50, &mut values);
         values.iter_mut().for_each(|value| *value &= (1 << width) - 1);
     }

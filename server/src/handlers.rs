@@ -190,12 +190,12 @@ impl Gateway {
                 let responses = decoded.iter().zip(0_u32..).map(|((features, digest), item)| {
                     model.head.evaluate(features, *digest, &seed, item)
                 });
-                let responses: Vec<_> = responses.collect();
+                let responses = responses.collect::<Result<Vec<_>, _>>()?;
                 let elapsed = started.elapsed();
-                (responses.iter().map(|scores| scores.to_bytes(&shape)).collect::<Vec<_>>(), elapsed)
+                Ok((responses.iter().map(|scores| scores.to_bytes(&shape)).collect::<Vec<_>>(), elapsed))
             }
         });
-        let (elements, elapsed) = evaluated.await?;
+        let (elements, elapsed) = evaluated.await?.map_err(|_: tiresias_circuits::Error| ApiError::Internal)?;
 
         let facts = ResponseFacts {
             model: model.card.name(),

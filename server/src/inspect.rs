@@ -167,7 +167,11 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
     let leak = model.card.plan().leak();
     let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (key, value) in facts.as_object().into_iter().flatten().filter(|(key, _)| *key != "leak") {
-        let value = if key == "log2_p_fail" { "none: the answer is always exact".into() } else { words(value) };
+        let value = match key.as_str() {
+            "log2_p_fail" => "none: the answer is always exact".into(),
+            "noise_bound_log2" => format!("{:.1}", value.as_f64().unwrap_or_default()),
+            _ => words(value),
+        };
         writeln!(out, "{key:>22}  {value}")?;
     }
     match (leak.bits_per_score, leak.statistical_distance_log2) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use tiresias_keys::{Digest, Seed};
+use tiresias_keys::{Digest, xof::SecretSeed};
 use zeroize::Zeroizing;
 
 pub(crate) struct ResponseSeeds {
@@ -27,7 +27,7 @@ impl ResponseSeeds {
     pub(crate) fn next<'a>(
         &self,
         request: impl Iterator<Item = &'a Digest>,
-    ) -> Result<Seed, getrandom::Error> {
+    ) -> Result<SecretSeed, getrandom::Error> {
         let mut entropy = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *entropy)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.boot_key).expect("HMAC takes keys of any length");
@@ -35,20 +35,27 @@ impl ResponseSeeds {
         mac.update(&*entropy);
         mac.update(&self.counter.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         request.for_each(|digest| mac.update(digest.as_bytes()));
-        Ok(Seed::from_bytes(mac.finalize().into_bytes().into()))
+        Ok(SecretSeed::from_bytes(mac.finalize().into_bytes().into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tiresias_keys::xof::{Role, Xof};
+
     use super::*;
 
     #[test]
     fn seeds_never_repeat_for_one_request() {
         let seeds = ResponseSeeds::new().unwrap();
         let request = [Digest::of(b"request")];
-        let mut drawn: Vec<_> = (0..1000).map(|_| seeds.next(request.iter()).unwrap()).collect();
-        drawn.sort();
+        let first_bytes = |seed: SecretSeed| {
+            let mut samples = [0; 4];
+            Xof::randomness(&seed, Role::Flood, 0, 0).tuniform(60, &mut samples);
+            samples
+        };
+        let mut drawn: Vec<_> = (0..1000).map(|_| first_bytes(seeds.next(request.iter()).unwrap())).collect();
+        drawn.sort_unstable();
         drawn.dedup();
         assert_eq!(drawn.len(), 1000);
     }

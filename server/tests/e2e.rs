@@ -99,7 +99,8 @@ async fn http2_carries_the_same_requests() {
                 .unwrap();
             let response = sender.send_request(request).await.unwrap();
             assert_eq!(response.status(), 200);
-            let length = response.headers().get(oip::HEADER_LENGTH).map(|value| value.to_str().unwrap().parse());
+            let length =
+                response.headers().get(oip::HEADER_LENGTH).map(|value| value.to_str().unwrap().parse());
             let body = response.into_body().collect().await.unwrap().to_bytes();
             (body.to_vec(), length.map_or(0, Result::unwrap))
         };
@@ -108,7 +109,8 @@ async fn http2_carries_the_same_requests() {
         for row in &rows() {
             let (sent, pending) = encrypt(&model, std::slice::from_ref(row));
             let request = body(&model, &sent);
-            let (answer, length) = send("POST", "/v2/models/m/infer", request.header_length, request.bytes).await;
+            let (answer, length) =
+                send("POST", "/v2/models/m/infer", request.header_length, request.bytes).await;
             let answer = oip::read_response(&answer, length).unwrap();
             scores.extend(decrypt(&model, pending, &answer.elements));
         }
@@ -148,7 +150,10 @@ fn json_with_base64_asks_and_answers_too() {
     assert_eq!((&answer["model_name"], &answer["model_version"]), (&json!("m"), &json!("1")));
     assert_eq!(answer["parameters"]["config_id"], model.config().to_string());
     let output = &answer["outputs"][0];
-    assert_eq!((&output["name"], &output["datatype"], &output["shape"]), (&json!("scores"), &json!("BYTES"), &json!([3])));
+    assert_eq!(
+        (&output["name"], &output["datatype"], &output["shape"]),
+        (&json!("scores"), &json!("BYTES"), &json!([3]))
+    );
     let texts: Vec<String> = serde_json::from_value(output["data"].clone()).unwrap();
     let received: Vec<Vec<u8>> = texts.iter().map(|text| STANDARD.decode(text).unwrap()).collect();
     assert_eq!(decrypt(&model, pending, &received), gateway.clear_scores("m")[..3]);
@@ -169,7 +174,8 @@ fn the_same_request_gets_a_fresh_answer_each_time() {
     let plan = model.card().plan();
     let shape = plan.response_shape();
     for answer in [first, second] {
-        let answer = EncryptedScores::from_bytes(&answer, &shape, model.config(), &pending[0].digest).unwrap();
+        let answer =
+            EncryptedScores::from_bytes(&answer, &shape, model.config(), &pending[0].digest).unwrap();
         let phases = decrypt_and_keep(&pending[0].key, &answer, &shape, plan.shape().features);
         assert_eq!(decode_phases(plan, phases.as_slice()), gateway.clear_scores("m")[0]);
     }
@@ -177,7 +183,8 @@ fn the_same_request_gets_a_fresh_answer_each_time() {
 
 #[tokio::test]
 async fn the_newest_version_answers_unless_another_is_named() {
-    let setup = Setup::model("flooded").import("matmul_only.onnx", "m", &[]).import("gemm.onnx", "other", &[]);
+    let setup =
+        Setup::model("flooded").import("matmul_only.onnx", "m", &[]).import("gemm.onnx", "other", &[]);
     let gateway = setup.start();
     let mut connection = Connection::open(&gateway.options()).await.unwrap();
     let newest = connection.fetch_model("m", None).await.unwrap();

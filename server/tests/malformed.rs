@@ -1,5 +1,4 @@
 //! Bodies that break a rule: of the protocol, of the model, or of the ciphertext's format.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "common/probe.rs"]
@@ -75,9 +74,8 @@ fn damaged_elements_are_refused() {
 #[test]
 fn requests_for_another_card_are_told_so() {
     let probe = probe("flooded");
-    let card = |name: &str| {
-        Model::from_card(probe.gateway.get(&format!("/v2/models/{name}/config")).body).unwrap()
-    };
+    let card =
+        |name: &str| Model::from_card(probe.gateway.get(&format!("/v2/models/{name}/config")).body).unwrap();
     let row = &rows()[0];
     let twin = card("twin").encrypt(row).unwrap().element;
     probe.refused("another model's frame", &probe.infer_elements(&[&twin]), 409, "config_mismatch");
@@ -122,11 +120,7 @@ fn wrong_tensors_are_refused() {
             |form| form["outputs"] = json!([{"name": "scores"}, {"name": "scores"}]),
             "wrong_tensor",
         ),
-        (
-            "two inputs",
-            |form| form["inputs"] = json!([form["inputs"][0], form["inputs"][0]]),
-            "wrong_tensor",
-        ),
+        ("two inputs", |form| form["inputs"] = json!([form["inputs"][0], form["inputs"][0]]), "wrong_tensor"),
         (
             "binary_data_size one short",
             |form| {
@@ -153,8 +147,7 @@ fn wrong_tensors_are_refused() {
         probe.refused(case, &probe.infer_form(change), 422, code);
     }
     let five = probe.infer_elements(&[probe.element.as_slice(); 5]);
-    assert!(five.len() < probe.infer_elements(&[probe.element.as_slice(); 4]).len() + 30_000);
-    probe.refused("more elements than the largest batch", &five, 413, "too_large");
+    probe.refused("more elements than the largest batch", &five, 422, "wrong_tensor");
     probe.finish();
 }
 
@@ -167,15 +160,7 @@ fn lengths_that_lie_are_refused() {
         let mut lying = good.clone();
         lying[..4].copy_from_slice(&prefix.to_le_bytes());
         let request = infer(INFER, &form, &lying);
-        let code = if prefix < probe.element.len() as u32 && prefix > 1 { "malformed_request" } else { "" };
-        let reply = probe.gateway.send(&request).unwrap();
-        let found = reply.json()["code"].as_str().unwrap().to_owned();
-        assert!(["malformed_request", "wrong_tensor"].contains(&found.as_str()), "{prefix}: {found}");
-        if !code.is_empty() {
-            assert_eq!(found, code, "{prefix}");
-        }
-        probe.is_refusal("a lying length prefix", &reply, 422, &found);
-        probe.alive("a lying length prefix");
+        probe.refused(&format!("the length prefix {prefix}"), &request, 422, "malformed_request");
     }
     for cut in [1, 3, 4, good.len() / 2, good.len()] {
         let request = infer(INFER, &form, &good[..good.len() - cut]);
@@ -191,8 +176,20 @@ fn lengths_that_lie_are_refused() {
     let short = (form.len() - 1).to_string();
     let long = (form.len() + 1).to_string();
     for lie in [
-        "-1", "", " ", "x", "0x10", "1e3", "0", "18446744073709551615", "18446744073709551616", &inside, &beyond,
-        &whole, &short, &long,
+        "-1",
+        "",
+        " ",
+        "x",
+        "0x10",
+        "1e3",
+        "0",
+        "18446744073709551615",
+        "18446744073709551616",
+        &inside,
+        &beyond,
+        &whole,
+        &short,
+        &long,
     ] {
         let request = request("POST", INFER, &[(HEADER_LENGTH, lie)], &body);
         let case = format!("the header length {lie:?}");
@@ -238,7 +235,10 @@ fn bodies_that_are_no_request_are_refused() {
         ("a line end in base64", with_data(&format!("[\"{}\\n{}\"]", &element[..76], &element[76..]))),
         ("cut base64", with_data(&format!("[\"{}\"]", &element[..element.len() - 1]))),
         ("an id too long", good.replacen('{', &format!("{{\"id\":\"{}\",", "i".repeat(129)), 1)),
-        ("a binary size without binary data", with_data("[]").replace(r#""data":[]"#, r#""parameters":{"binary_data_size":9}"#)),
+        (
+            "a binary size without binary data",
+            with_data("[]").replace(r#""data":[]"#, r#""parameters":{"binary_data_size":9}"#),
+        ),
         ("no data", good.replace(&format!(r#","data":["{element}"]"#), "")),
     ] {
         probe.refused(case, &request("POST", INFER, &[], text.as_bytes()), 422, "malformed_request");

@@ -22,6 +22,10 @@ impl Random {
         (self.next() % (2 * limit as u64 + 1)) as i64 - limit
     }
 
+    fn secret(&mut self) -> SecretSeed {
+        SecretSeed::from_bytes(*self.seed().as_bytes())
+    }
+
     fn seed(&mut self) -> Seed {
         let mut bytes = [0; 32];
         bytes.fill_with(|| self.next() as u8);
@@ -67,7 +71,7 @@ impl Setup {
         assert_eq!(bytes.len(), plan.request_shape().encoded_len());
         let (request, digest) =
             EncryptedFeatures::from_bytes(&bytes, &plan.request_shape(), &self.config).unwrap();
-        let response = self.prepared.evaluate(&request, digest, &random.seed(), 0);
+        let response = self.prepared.evaluate(&request, digest, &random.secret(), 0).unwrap();
         let bytes = response.to_bytes(&plan.response_shape());
         assert_eq!(bytes.len(), plan.response_shape().encoded_len());
         let response =
@@ -115,6 +119,23 @@ fn encrypted_scores_equal_the_clear_twin_for_every_shape_and_extreme() {
 }
 
 #[test]
+fn a_request_without_its_zero_or_for_another_card_is_refused() {
+    let mut random = Random(4);
+    let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
+    let setup = Setup::new(shape, Privacy::Flooded, &mut random, |random| random.within(127));
+    let (body, zero) = (vec![1; 2048], Some(vec![2; 2048]));
+    let refused = |request: EncryptedFeatures| {
+        let seed = SecretSeed::from_bytes([1; 32]);
+        assert!(setup.prepared.evaluate(&request, Digest::of(b""), &seed, 0).is_err());
+    };
+    let seed = random.seed();
+    refused(EncryptedFeatures::new(setup.config, seed, body.clone(), None));
+    refused(EncryptedFeatures::new(ConfigId::of_card(b"other"), seed, body.clone(), zero.clone()));
+    refused(EncryptedFeatures::new(setup.config, seed, vec![1; 2047], zero));
+    refused(EncryptedFeatures::new(setup.config, seed, body, Some(Vec::new())));
+}
+
+#[test]
 fn every_group_item_and_response_has_randomness_of_its_own() {
     let mut random = Random(1);
     let shape = HeadShape { features: 512, classes: 14, feature_bits: 8, weight_bits: 8 };
@@ -122,12 +143,12 @@ fn every_group_item_and_response_has_randomness_of_its_own() {
     let row = vec![1; 512];
     let (_, request) = setup.encrypt(&row);
     let digest = Digest::of(b"request");
-    let seed = random.seed();
-    let first = setup.prepared.evaluate(&request, digest, &seed, 0);
-    assert_eq!(first, setup.prepared.evaluate(&request, digest, &seed, 0), "replay from the seed");
+    let seed = random.secret();
+    let first = setup.prepared.evaluate(&request, digest, &seed, 0).unwrap();
+    assert_eq!(first, setup.prepared.evaluate(&request, digest, &seed, 0).unwrap(), "replay from the seed");
     let others = [
-        setup.prepared.evaluate(&request, digest, &seed, 1),
-        setup.prepared.evaluate(&request, digest, &random.seed(), 0),
+        setup.prepared.evaluate(&request, digest, &seed, 1).unwrap(),
+        setup.prepared.evaluate(&request, digest, &random.secret(), 0).unwrap(),
     ];
     // With zero weights the groups differ by their randomness alone.
     let mut masks: Vec<_> = [&first, &others[0], &others[1]]
@@ -171,7 +192,7 @@ fn inverse(divisor: u64) -> u64 {
 fn division_recovers_open_weights_and_nothing_of_flooded_ones() {
     let mut random = Random(2);
     let shape = HeadShape { features: 512, classes: 4, feature_bits: 8, weight_bits: 8 };
-    let recovered = |setup: &Setup, response_seed: &Seed, request: &EncryptedFeatures| {
+    let recovered = |setup: &Setup, response_seed: &SecretSeed, request: &EncryptedFeatures| {
         let (mask, groups) = setup.prepared.evaluate_unswitched(request, response_seed, 0, |group| group);
         let quotient = divide(&groups[0].mask, &mask);
         let expected = setup.head.weight().chunks_exact(512).flat_map(|class| class.iter().rev());
@@ -180,12 +201,12 @@ fn division_recovers_open_weights_and_nothing_of_flooded_ones() {
 
     let open = Setup::new(shape, Privacy::OpenWeights, &mut random, |random| random.within(127));
     let (_, request) = open.encrypt(&vec![1; 512]);
-    assert_eq!(recovered(&open, &random.seed(), &request), 2048, "the positive control: all weights");
+    assert_eq!(recovered(&open, &random.secret(), &request), 2048, "the positive control: all weights");
 
     let flooded = Setup::new(shape, Privacy::Flooded, &mut random, |random| random.within(127));
     let (_, request) = flooded.encrypt(&vec![1; 512]);
     for _ in 0..1000 {
-        assert_eq!(recovered(&flooded, &random.seed(), &request), 0);
+        assert_eq!(recovered(&flooded, &random.secret(), &request), 0);
     }
 }
 
@@ -198,7 +219,7 @@ fn a_key_that_decrypts_twice_must_be_asked_for_by_a_dangerous_name() {
     let plan = setup.prepared.plan();
     let expected = clear::scores(&setup.head, &vec![5; 30]).unwrap();
     for _ in 0..2 {
-        let response = setup.prepared.evaluate(&request, Digest::of(b""), &random.seed(), 0);
+        let response = setup.prepared.evaluate(&request, Digest::of(b""), &random.secret(), 0).unwrap();
         let phases = danger::decrypt_and_keep(&key, &response, &plan.response_shape(), 30);
         assert_eq!(scores::decode_phases(plan, phases.as_slice()), expected);
     }

@@ -2,7 +2,7 @@
 
 use tiresias_keys::{
     ConfigId, EncryptedFeatures, KeyId, Parameters, RequestShape, Seed,
-    xof::{Role, Xof},
+    xof::{Role, SecretSeed, Xof},
 };
 
 use crate::{Error, SecretKey};
@@ -28,6 +28,7 @@ impl SecretKey {
         let (mut client_seed, mut noise_seed) = ([0; 32], zeroize::Zeroizing::new([0; 32]));
         getrandom::fill(&mut client_seed)?;
         getrandom::fill(&mut *noise_seed)?;
+        let noise_seed = SecretSeed::from_bytes(*noise_seed);
         Ok(self.encrypt_with(plaintext, context, Seed::from_bytes(client_seed), &noise_seed))
     }
 
@@ -37,15 +38,14 @@ impl SecretKey {
         plaintext: &[u64],
         context: &RequestContext<'_>,
         client_seed: Seed,
-        noise_seed: &[u8; 32],
+        noise_seed: &SecretSeed,
     ) -> EncryptedFeatures {
         let parameters = self.parameters();
         let key = KeyId::request_scoped(parameters, &client_seed);
-        let noise_seed = Seed::from_bytes(*noise_seed);
         let sample = |mask_role, noise_role| {
             let seeds = (context.gateway_seed, &client_seed);
             let mask = Xof::mask(parameters, mask_role, context.config, &key, 0, seeds.0, seeds.1);
-            self.zero_body(mask, Xof::randomness(&noise_seed, noise_role, 0, 0), parameters)
+            self.zero_body(mask, Xof::randomness(noise_seed, noise_role, 0, 0), parameters)
         };
 
         let ring = parameters.ring();

@@ -1,6 +1,6 @@
 //! The golden requests of `keys/tests/vectors/v1`, made again from their seeds.
 
-use tiresias_keys::{RequestShape, parameters::N2048_Q50};
+use tiresias_keys::{RequestShape, parameters::N2048_Q50, xof::SecretSeed};
 
 use crate::{RequestContext, SecretKey};
 
@@ -24,7 +24,8 @@ fn request(kind: &Kind) -> Vec<u8> {
     let (config, gateway_seed) = (kind.config(), kind.gateway_seed());
     let shape = RequestShape { parameters: &N2048_Q50, carries_zero: kind.carries_zero };
     let context = RequestContext { config: &config, gateway_seed: &gateway_seed, shape: &shape };
-    key.encrypt_with(&plaintext(), &context, kind.client_seed(), &kind.noise_seed()).to_bytes(&shape)
+    let noise_seed = SecretSeed::from_bytes(kind.noise_seed());
+    key.encrypt_with(&plaintext(), &context, kind.client_seed(), &noise_seed).to_bytes(&shape)
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tfhe::core_crypto::{
 use tiresias_keys::{
     ConfigId, Digest, EncryptedScores, KeyId, RequestShape, ResponseGroup, ResponseShape, Seed as PublicSeed,
     parameters::N2048_Q50,
-    xof::{Role, Xof},
+    xof::{Role, SecretSeed, Xof},
 };
 use tiresias_secret_key::{RequestContext, SecretKey};
 
@@ -22,7 +22,7 @@ const BOUND: i64 = 8;
 
 fn polynomial(seed: u8) -> Vec<u64> {
     let mut residues = vec![0; N];
-    let seed = PublicSeed::from_bytes([seed; 32]);
+    let seed = SecretSeed::from_bytes([seed; 32]);
     Xof::randomness(&seed, Role::Flood, 0, 0).uniform(&N2048_Q50, &mut residues);
     residues
 }
@@ -108,7 +108,7 @@ fn tfhe_opens_our_requests() {
         for (role, body, expected) in cases {
             let opened = tfhe_decrypt(&tfhe_key, &mask(role), body);
             let noise = distance(&opened, &expected);
-            // 4096 samples of TUniform(3) reach past 4 except with probability (9/16)^2048.
+            // 2048 samples of TUniform(3) reach past 4 except with probability (9/16)^2048.
             assert!((5..=BOUND).contains(&noise), "noise {noise}");
             assert_eq!(opened, our_phase(&key, &mask(role), body), "both decryptions are exact");
         }
