@@ -44,7 +44,10 @@ fn codec(c: &mut Criterion) {
     let plan = fixture.head.plan();
     let request = fixture.encrypt(&fixture.key());
     let bytes = request.to_bytes(&fixture.request_shape);
-    let response = fixture.head.evaluate(&request, Digest::of(b"bench"), &SecretSeed::from_bytes([2; 32]), 0).expect("a good request");
+    let response = fixture
+        .head
+        .evaluate(&request, Digest::of(b"bench"), &SecretSeed::from_bytes([2; 32]), 0)
+        .expect("a good request");
     let mut group = c.benchmark_group("codec 512x14 flooded");
     group.bench_function("decode request", |b| {
         b.iter(|| EncryptedFeatures::from_bytes(black_box(&bytes), &fixture.request_shape, fixture.config()));

@@ -16,7 +16,9 @@ fn ntt(c: &mut Criterion) {
     group.bench_function("concrete-ntt forward", |b| b.iter(|| old.fwd(&mut values)));
     group.bench_function("concrete-ntt inverse", |b| b.iter(|| old.inv(&mut values)));
     let mut sum = vec![0; n];
-    group.bench_function("tfhe-ntt multiply-add", |b| b.iter(|| ours.mul_accumulate(&mut sum, &input, &input)));
+    group.bench_function("tfhe-ntt multiply-add", |b| {
+        b.iter(|| ours.mul_accumulate(&mut sum, &input, &input))
+    });
     group.finish();
 }
 

@@ -7,11 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tiresias_keys::{ConfigId, Parameters, Seed};
 
-use crate::{
-    Error, HeadShape, Plan, Quantizer,
-    head::check_labels,
-    quantize::Scale,
-};
+use crate::{Error, HeadShape, Plan, Quantizer, head::check_labels, quantize::Scale};
 
 /// The largest card that is read: 4,096 labels and 2,048 scales fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
@@ -108,7 +104,9 @@ impl Card {
         let form: CardForm = serde_json::from_slice(bytes)
             .map_err(|_| Error::CardForm("not the JSON object of a tiresias-card/v1, field for field"))?;
         if form.format != FORMAT {
-            return Err(Error::CardForm("its format is not tiresias-card/v1: use a client of the gateway's version"));
+            return Err(Error::CardForm(
+                "its format is not tiresias-card/v1: use a client of the gateway's version",
+            ));
         }
         if form.policy != "scores" {
             return Err(Error::CardForm("its policy is not scores, the one of this version"));
@@ -290,7 +288,11 @@ mod tests {
             ("\"groups\": 1", "\"groups\": 2", "layout"),
             ("\"log2_p_fail\": null", "\"log2_p_fail\": -40.0", "failure probability"),
             ("\"leak_bits_per_score\": 21", "\"leak_bits_per_score\": 2", "leak per score"),
-            ("\"vectors_to_determine\": 31", "\"vectors_to_determine\": 310", "number of determining vectors"),
+            (
+                "\"vectors_to_determine\": 31",
+                "\"vectors_to_determine\": 310",
+                "number of determining vectors",
+            ),
             ("\"privacy\": \"flooded\"", "\"privacy\": \"open-weights\"", "r"),
         ] {
             assert!(text.contains(from), "the test's own text: {from}");

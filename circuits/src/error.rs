@@ -33,7 +33,9 @@ pub enum Error {
         column: usize,
     },
     /// No modulus switch leaves room for an exact answer.
-    #[error("the head does not fit: noise bound 2^{noise_log2:.1} at {plaintext_bits} score bits leaves no exact answer; use fewer bits")]
+    #[error(
+        "the head does not fit: noise bound 2^{noise_log2:.1} at {plaintext_bits} score bits leaves no exact answer; use fewer bits"
+    )]
     DoesNotFit {
         /// Bits t of the widest score.
         plaintext_bits: u32,

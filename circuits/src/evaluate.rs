@@ -67,7 +67,6 @@ impl PreparedHead {
     /// on every processor: this is what lets an auditor who is given the seed replay a response.
     ///
     /// Errors where the request was made for another card or has not the plan's shape.
-    #[must_use]
     pub fn evaluate(
         &self,
         request: &EncryptedFeatures,

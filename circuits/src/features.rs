@@ -22,12 +22,12 @@ impl Features {
     /// Builds a table from values in row order. Errors where the shape is wrong or a value is not finite.
     pub fn new(values: Vec<f64>, columns: usize) -> Result<Self, Error> {
         if columns == 0 || values.is_empty() || !values.len().is_multiple_of(columns) {
-            return Err(Error::Features("a table needs at least one row and one column, and rows of one length"));
+            return Err(Error::Features(
+                "a table needs at least one row and one column, and rows of one length",
+            ));
         }
         match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => {
-                Err(Error::NotFinite { what: "features", row: at / columns, column: at % columns })
-            }
+            Some(at) => Err(Error::NotFinite { what: "features", row: at / columns, column: at % columns }),
             None => Ok(Self { values, columns }),
         }
     }
@@ -157,7 +157,10 @@ mod tests {
             (header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n"), "C order"),
             (header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 0, 2), }\n"), "shape"),
             (with_data(good, &[1.0, 2.0, 3.0]), "length differs"),
-            (header("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 8), }\n"), "length differs"),
+            (
+                header("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 8), }\n"),
+                "length differs",
+            ),
             (header("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 2), }\n"), "at least one row"),
             (with_data(good, &[1.0, f32::NAN, 3.0, 4.0]), "finite"),
         ] {

@@ -23,7 +23,11 @@ impl LinearHead {
     pub fn new(weight: Vec<f64>, bias: Vec<f64>, labels: Vec<String>) -> Result<Self, Error> {
         let classes = bias.len();
         if classes == 0 || weight.is_empty() || !weight.len().is_multiple_of(classes) {
-            return Err(Error::Shape { what: "weight rows and biases", got: weight.len(), expected: classes });
+            return Err(Error::Shape {
+                what: "weight rows and biases",
+                got: weight.len(),
+                expected: classes,
+            });
         }
         let features = weight.len() / classes;
         if labels.len() != classes {
@@ -81,7 +85,10 @@ pub(crate) fn check_labels(labels: &[String]) -> Result<(), Error> {
     if labels.iter().all(well_formed) && distinct {
         return Ok(());
     }
-    Err(Error::OutOfRange { what: "labels", rule: "distinct, 1 to 256 bytes each, without control characters" })
+    Err(Error::OutOfRange {
+        what: "labels",
+        rule: "distinct, 1 to 256 bytes each, without control characters",
+    })
 }
 
 /// A quantized head: the integers that are evaluated, in clear and encrypted. Private to the model owner.
@@ -125,14 +132,21 @@ impl QuantizedHead {
             return Err(Error::OutOfRange { what: "a quantized weight", rule: "within its bit width" });
         }
         if bias.iter().any(|&bias| bias.abs() > shape.bias_limit()) {
-            return Err(Error::OutOfRange { what: "a quantized bias", rule: "within the shape's bias limit" });
+            return Err(Error::OutOfRange {
+                what: "a quantized bias",
+                rule: "within the shape's bias limit",
+            });
         }
         Ok(Self { shape, weight, bias })
     }
 
     /// Quantizes a float head for features quantized by `quantizer`. The feature scales are folded into the weights
     /// and all weights share one step, so that scores of different classes compare.
-    pub fn quantize(head: &LinearHead, quantizer: &Quantizer, weight_bits: u32) -> Result<Quantization, Error> {
+    pub fn quantize(
+        head: &LinearHead,
+        quantizer: &Quantizer,
+        weight_bits: u32,
+    ) -> Result<Quantization, Error> {
         let shape = HeadShape {
             features: head.features(),
             classes: head.classes(),
@@ -150,7 +164,16 @@ impl QuantizedHead {
         let weight_step = largest(&folded) / shape.weight_limit() as f64;
         let bias_step = largest(&head.bias) / shape.bias_limit() as f64;
         let step = weight_step.max(bias_step);
-        let step = if step.is_normal() { step } else { 1.0 };
+        let step = match step {
+            0.0 => 1.0,
+            step if step.is_normal() => step,
+            _ => {
+                return Err(Error::OutOfRange {
+                    what: "weights times feature scales",
+                    rule: "normal numbers",
+                });
+            }
+        };
         let weight = folded.iter().map(|weight| (weight / step).round() as i8).collect();
         let bias = head.bias.iter().map(|bias| (bias / step).round() as i64).collect();
         let head = Self::new(shape, weight, bias)?;
@@ -209,6 +232,16 @@ mod tests {
         let quantized = QuantizedHead::quantize(&head, &quantizer, 8).unwrap();
         assert!(quantized.limited_by_bias);
         assert_eq!(quantized.head.bias(), [quantized.head.shape().bias_limit()]);
+    }
+
+    #[test]
+    fn scales_that_overflow_or_vanish_are_refused() {
+        for (weight, value) in [(1e300, 1e300), (1e-300, 1e-20)] {
+            let head = LinearHead::new(vec![weight], vec![0.0], labels(1)).unwrap();
+            let rows = Features::new(vec![value], 1).unwrap();
+            let quantizer = Quantizer::calibrate(&rows, 8, Granularity::PerTensor).unwrap();
+            assert!(matches!(QuantizedHead::quantize(&head, &quantizer, 8), Err(Error::OutOfRange { .. })));
+        }
     }
 
     #[test]

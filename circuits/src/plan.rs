@@ -43,9 +43,10 @@ impl std::str::FromStr for Privacy {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        [Self::Flooded, Self::OpenWeights].into_iter().find(|privacy| privacy.name() == name).ok_or(
-            Error::OutOfRange { what: "privacy", rule: "flooded or open-weights in this version" },
-        )
+        [Self::Flooded, Self::OpenWeights]
+            .into_iter()
+            .find(|privacy| privacy.name() == name)
+            .ok_or(Error::OutOfRange { what: "privacy", rule: "flooded or open-weights in this version" })
     }
 }
 
@@ -105,8 +106,9 @@ pub struct Widths {
 /// What a response may tell about the weights beyond the scores themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leak {
-    /// log2 of the statistical distance per score vector, summed over its coefficients, against clients that
-    /// encrypt as specified; at most 0. `None` where nothing is flooded.
+    /// log2 of the statistical distance between the flood and the flood shifted by the noise that depends on
+    /// weights, summed over the coefficients of a score vector, for clients that encrypt as specified; at most 0.
+    /// It says nothing of the mask, which hides weights computationally. `None` where nothing is flooded.
     pub statistical_distance_log2: Option<f64>,
     /// Bits that any client, however malformed its request, can learn from one returned coefficient. `None` where
     /// the weights are open.
@@ -251,11 +253,7 @@ impl Plan {
     pub fn leak(&self) -> Leak {
         let determined = self.shape.features + 1;
         let Some(widths) = self.widths else {
-            return Leak {
-                statistical_distance_log2: None,
-                bits_per_score: None,
-                vectors_to_determine: 1,
-            };
+            return Leak { statistical_distance_log2: None, bits_per_score: None, vectors_to_determine: 1 };
         };
         let shift = leveled_noise(self.parameters, &self.shape, self.classes_per_group) as f64;
         let distance = (self.shape.classes as f64 * shift).log2() - f64::from(widths.flood + 1);

@@ -76,7 +76,8 @@ pub fn read(scores_q: &[i64], score_scale: f64) -> Reading {
     }
     let best = scores_q.iter().enumerate().rev().max_by_key(|(_, score)| **score).map(|(class, _)| class);
     let margin = best.map_or(0, |best| {
-        let runner_up = scores_q.iter().enumerate().filter(|(class, _)| *class != best).map(|(_, score)| *score);
+        let runner_up =
+            scores_q.iter().enumerate().filter(|(class, _)| *class != best).map(|(_, score)| *score);
         scores_q[best] - runner_up.max().unwrap_or_default()
     });
     Reading { class: best, margin: margin as f64 * score_scale, scores }
@@ -126,6 +127,9 @@ mod tests {
         assert_eq!((reading.class, reading.margin), (Some(1), 0.0));
         assert_eq!(reading.scores, [1.5, 4.5, 4.5, -0.5]);
         assert_eq!(read(&[-5, -9], 0.5).margin, 2.0);
-        assert_eq!((read(&[4], 0.5).class, read(&[-4], 0.5).class, read(&[0], 1.0).class), (Some(0), None, None));
+        assert_eq!(
+            (read(&[4], 0.5).class, read(&[-4], 0.5).class, read(&[0], 1.0).class),
+            (Some(0), None, None)
+        );
     }
 }

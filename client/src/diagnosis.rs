@@ -97,11 +97,17 @@ impl Model {
         Ok(Encrypted { element, pending: Pending { key, digest }, clipped: quantized.clipped })
     }
 
+    /// Checks that `element` is an undamaged answer to the pending request. Uses no secret.
+    pub fn check(&self, pending: &Pending, element: &[u8]) -> Result<EncryptedScores, Error> {
+        let shape = self.card.plan().response_shape();
+        Ok(EncryptedScores::from_bytes(element, &shape, &self.config, &pending.digest)?)
+    }
+
     /// Checks that `element` answers the pending request, decrypts it and reads the scores. The key is used up.
     pub fn decrypt(&self, index: usize, pending: Pending, element: &[u8]) -> Result<Diagnosis, Error> {
         let plan = self.card.plan();
         let shape = plan.response_shape();
-        let response = EncryptedScores::from_bytes(element, &shape, &self.config, &pending.digest)?;
+        let response = self.check(&pending, element)?;
         let phases = pending.key.decrypt(&response, &shape, plan.shape().features);
         let scores_q = scores::decode_phases(plan, phases.as_slice());
         let reading = scores::read(&scores_q, self.card.score_scale());

@@ -30,6 +30,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: String,
+    has_certificate: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -50,9 +51,10 @@ impl Connection {
         let connector = TlsConnector::from(Arc::new(tls_config(args)?));
 
         let connect = async {
-            let stream = TcpStream::connect(&address).await.map_err(|error| Error::Connect(error.to_string()))?;
+            let stream =
+                TcpStream::connect(&address).await.map_err(|error| Error::Connect(error.to_string()))?;
             let _ = stream.set_nodelay(true);
-            connector.connect(name, stream).await.map_err(|error| Error::Connect(error.to_string()))
+            connector.connect(name, stream).await.map_err(|error| Error::Connect(tls_failure(&error)))
         };
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connect)
             .await
@@ -65,7 +67,7 @@ impl Connection {
             let _ = connection.await;
         });
         let host = uri.authority().map_or_else(|| address.0.clone(), ToString::to_string);
-        Ok(Self { sender, host })
+        Ok(Self { sender, host, has_certificate: args.cert.is_some() })
     }
 
     /// Fetches and checks the circuit card of a model.
@@ -78,6 +80,9 @@ impl Connection {
         let model = Model::from_card(read_body(response, MAXIMUM_CARD_BYTES).await?)?;
         if etag.is_some_and(|etag| etag.trim_matches('"') != model.config().to_string()) {
             return Err(Error::CardId);
+        }
+        if model.card().name() != name || version.is_some_and(|version| version != model.card().version()) {
+            return Err(Error::Protocol("the card is another model's than the one asked for"));
         }
         Ok(model)
     }
@@ -107,12 +112,15 @@ impl Connection {
         request: hyper::http::request::Builder,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
-        let request = request
-            .header(HOST, &self.host)
-            .body(Full::new(body))
-            .map_err(|_| Error::Url)?;
+        let request = request.header(HOST, &self.host).body(Full::new(body)).map_err(|_| Error::Url)?;
         let exchange = async {
-            let broken = |_| Error::Transport("the connection broke");
+            let broken = |_| match self.has_certificate {
+                true => Error::Transport("the connection broke"),
+                false => Error::Transport(
+                    "the connection broke; a gateway that asks for client certificates does that without \
+                     --cert and --key",
+                ),
+            };
             self.sender.ready().await.map_err(broken)?;
             self.sender.send_request(request).await.map_err(broken)
         };
@@ -125,6 +133,13 @@ impl Connection {
         let status = response.status().as_u16();
         Err(gateway_error(status, &read_body(response, 16 << 10).await.unwrap_or_default()))
     }
+}
+
+/// What a failed handshake means for the caller.
+fn tls_failure(error: &std::io::Error) -> String {
+    let unknown = error.to_string().contains("UnknownIssuer");
+    let hint = if unknown { "; name the authority of its certificate with --ca" } else { "" };
+    format!("{error}{hint}")
 }
 
 fn model_path(name: &str, version: Option<u32>) -> String {

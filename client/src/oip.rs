@@ -106,8 +106,8 @@ pub fn read_response(body: &[u8], header_length: usize) -> Result<Answer, Error>
     let mut elements = Vec::new();
     let mut rest = binary;
     while !rest.is_empty() {
-        let (element, tail) = split_element(rest)
-            .ok_or(Error::Protocol("an element's length prefix exceeds the tensor"))?;
+        let (element, tail) =
+            split_element(rest).ok_or(Error::Protocol("an element's length prefix exceeds the tensor"))?;
         elements.push(element.to_vec());
         rest = tail;
     }

@@ -16,6 +16,9 @@ use crate::{Diagnosis, Error};
 /// Features files may be this large.
 const MAXIMUM_FEATURES_BYTES: u64 = 1 << 30;
 
+/// Vectors that a gateway takes in one request unless it is configured otherwise.
+const DEFAULT_BATCH: usize = 256;
+
 /// Prints one line.
 pub fn line(text: &str) -> Result<(), Error> {
     writeln!(io::stdout().lock(), "{text}").map_err(Error::Output)
@@ -66,6 +69,17 @@ pub fn warn_clipped(clipped: usize, features: usize) {
             io::stderr(),
             "tiresias: warning[clipped]: {clipped} features ({share:.2} %) were outside the calibrated range and \
              were clipped to its ends"
+        );
+    }
+}
+
+/// Warns where one body holds more vectors than a gateway takes by default.
+pub fn warn_batch(vectors: usize) {
+    if vectors > DEFAULT_BATCH {
+        let _ = writeln!(
+            io::stderr(),
+            "tiresias: warning[batch]: body.bin holds {vectors} vectors and gateways take {DEFAULT_BATCH} by default: \
+             see maximum_batch in the model's metadata, and split the features file where it is smaller"
         );
     }
 }

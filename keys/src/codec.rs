@@ -3,8 +3,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::{
-    ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape, Seed,
-    bits,
+    ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape,
+    Seed, bits,
 };
 
 /// The frame version that this crate writes and reads.

@@ -84,7 +84,7 @@ impl Xof {
             .chain_update(gateway_seed.as_bytes())
             .chain_update(client_seed.as_bytes())
             .finalize();
-        Self::keyed(&Zeroizing::new(key.into()))
+        Self::keyed(key.into())
     }
 
     /// The stream of secret randomness: keyed by a secret seed, a role, and the group and item it is used for.
@@ -97,11 +97,12 @@ impl Xof {
             .chain_update(group.to_le_bytes())
             .chain_update(item.to_le_bytes())
             .finalize();
-        Self::keyed(&Zeroizing::new(key.into()))
+        Self::keyed(key.into())
     }
 
-    fn keyed(key: &Zeroizing<[u8; 32]>) -> Self {
-        let cipher = ctr::Ctr128BE::<Aes256>::new((&**key).into(), &[0; 16].into());
+    fn keyed(key: [u8; 32]) -> Self {
+        let key = Zeroizing::new(key);
+        let cipher = ctr::Ctr128BE::<Aes256>::new((&*key).into(), &[0; 16].into());
         Self { cipher, buffer: Zeroizing::new(Vec::new()) }
     }
 
@@ -213,7 +214,8 @@ mod tests {
     fn tuniform_is_bounded_reaches_its_ends_and_has_the_right_variance() {
         for (bound, samples) in [(3_u32, 200_000_usize), (10, 400_000), (20, 200_000), (40, 100_000)] {
             let mut out = vec![0; samples];
-            Xof::randomness(&SecretSeed::from_bytes([9; 32]), Role::Flood, bound, 0).tuniform(bound, &mut out);
+            Xof::randomness(&SecretSeed::from_bytes([9; 32]), Role::Flood, bound, 0)
+                .tuniform(bound, &mut out);
             let limit = 1_i64 << bound;
             assert!(out.iter().all(|sample| (-limit..=limit).contains(sample)));
             if bound <= 10 {
@@ -221,7 +223,11 @@ mod tests {
             }
             let mean_square = out.iter().map(|&x| (x as f64).powi(2)).sum::<f64>() / samples as f64;
             let variance = (2_f64.powi(2 * bound as i32 + 1) + 1.0) / 6.0;
-            assert!((mean_square / variance - 1.0).abs() < 0.02, "TUniform({bound}): {}", mean_square / variance);
+            assert!(
+                (mean_square / variance - 1.0).abs() < 0.02,
+                "TUniform({bound}): {}",
+                mean_square / variance
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 use tiresias_keys::Digest;
 
-use crate::{cli::ServeArgs, tls::Tenants};
+use crate::{cli::ServeArgs, protocol::LARGEST_BATCH, tls::Tenants};
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,8 @@ pub struct Limits {
     pub workers: usize,
     /// Requests waiting for a worker.
     pub queue: usize,
+    /// Memory for bodies of requests in flight, in MiB.
+    pub body_mib: usize,
     /// TLS handshake and request headers.
     pub header_timeout: Duration,
     /// A whole body.
@@ -147,6 +149,7 @@ struct FileLimits {
     batch: usize,
     workers: Option<usize>,
     queue: usize,
+    body_mib: usize,
     header_timeout_s: u64,
     body_timeout_s: u64,
     shutdown_timeout_s: u64,
@@ -159,6 +162,7 @@ impl Default for FileLimits {
             batch: 256,
             workers: None,
             queue: 64,
+            body_mib: 256,
             header_timeout_s: 10,
             body_timeout_s: 30,
             shutdown_timeout_s: 30,
@@ -179,7 +183,8 @@ impl Config {
     pub fn from_args(args: ServeArgs) -> Result<Self, Error> {
         let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let repo = args.repo.or(file.repo).ok_or(Error::Rule("name a model repository: --repo or `repo`"))?;
-        let listen = args.listen.or(file.listen).ok_or(Error::Rule("name an address: --listen or `listen`"))?;
+        let listen =
+            args.listen.or(file.listen).ok_or(Error::Rule("name an address: --listen or `listen`"))?;
         check_device(args.device.as_deref().or(file.device.as_deref()).unwrap_or("auto"))?;
 
         let no_client_auth = args.insecure_no_client_auth || file.tls.insecure_no_client_auth;
@@ -252,16 +257,17 @@ impl FileLimits {
         let workers =
             self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let in_range = (1..=100_000).contains(&self.connections)
-            && (1..=4096).contains(&self.batch)
+            && (1..=LARGEST_BATCH).contains(&self.batch)
             && (1..=1024).contains(&workers)
             && self.queue <= 100_000
+            && (64..=65_536).contains(&self.body_mib)
             && [self.header_timeout_s, self.body_timeout_s, self.shutdown_timeout_s]
                 .iter()
                 .all(|seconds| (1..=3600).contains(seconds));
         if !in_range {
             return Err(Error::Rule(
                 "limits: connections 1 to 100000, batch 1 to 4096, workers 1 to 1024, queue at most 100000, \
-                 timeouts 1 to 3600 seconds",
+                 body_mib 64 to 65536, timeouts 1 to 3600 seconds",
             ));
         }
         Ok(Limits {
@@ -269,6 +275,7 @@ impl FileLimits {
             batch: self.batch,
             workers,
             queue: self.queue,
+            body_mib: self.body_mib,
             header_timeout: Duration::from_secs(self.header_timeout_s),
             body_timeout: Duration::from_secs(self.body_timeout_s),
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout_s),
@@ -312,7 +319,8 @@ mod tests {
 
     #[test]
     fn flags_alone_make_a_configuration() {
-        let config = config(&["--repo", "models", "--listen", "127.0.0.1:0", "--tls-self-signed", "tls"]).unwrap();
+        let config =
+            config(&["--repo", "models", "--listen", "127.0.0.1:0", "--tls-self-signed", "tls"]).unwrap();
         let expected =
             TlsSource::SelfSigned { directory: "tls".into(), client_auth: true, require_hybrid: false };
         assert_eq!(config.tls, expected);

@@ -12,8 +12,11 @@ pub enum ApiError {
     #[error("no such route")]
     UnknownRoute,
     /// The path exists with another method.
-    #[error("this route does not take that method")]
-    MethodNotAllowed,
+    #[error("this route takes {allowed} alone")]
+    MethodNotAllowed {
+        /// The method that it takes.
+        allowed: &'static str,
+    },
     /// No such model.
     #[error("no such model")]
     UnknownModel,
@@ -38,6 +41,12 @@ pub enum ApiError {
         /// The current card's id.
         config_id: String,
     },
+    /// More vectors in one request than this model takes.
+    #[error("this model takes at most {limit} vectors in one request")]
+    TooManyVectors {
+        /// The limit.
+        limit: usize,
+    },
     /// The body is longer than any request for this model.
     #[error("the body is longer than this model's limit of {limit} bytes")]
     TooLarge {
@@ -54,7 +63,7 @@ pub enum ApiError {
     #[error("the body did not arrive in time")]
     BodyTimeout,
     /// The compute queue is full.
-    #[error("the compute queue is full: try again later")]
+    #[error("the gateway is at its capacity: try again later")]
     QueueFull,
     /// The gateway is shutting down.
     #[error("the gateway is shutting down: try again later")]
@@ -75,7 +84,8 @@ pub(crate) struct Rule {
 
 impl ApiError {
     pub(crate) fn rule(&self) -> Rule {
-        let rule = |status, code, action| Rule { status, code, action, retryable: false, retry_after_s: None };
+        let rule =
+            |status, code, action| Rule { status, code, action, retryable: false, retry_after_s: None };
         let later = |status, code| Rule {
             status,
             code,
@@ -85,7 +95,9 @@ impl ApiError {
         };
         match self {
             Self::UnknownRoute => rule(StatusCode::NOT_FOUND, "unknown_route", "fix_request"),
-            Self::MethodNotAllowed => rule(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "fix_request"),
+            Self::MethodNotAllowed { .. } => {
+                rule(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "fix_request")
+            }
             Self::UnknownModel => rule(StatusCode::NOT_FOUND, "unknown_model", "list_models"),
             Self::UnknownVersion => rule(StatusCode::NOT_FOUND, "unknown_version", "list_models"),
             Self::UnknownTenant => rule(StatusCode::FORBIDDEN, "unknown_tenant", "ask_operator"),
@@ -97,15 +109,17 @@ impl ApiError {
                 rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_ciphertext", "encrypt_again")
             }
             Self::ConfigMismatch { .. } => rule(StatusCode::CONFLICT, "config_mismatch", "fetch_config"),
+            Self::TooManyVectors { .. } => {
+                rule(StatusCode::UNPROCESSABLE_ENTITY, "too_many_vectors", "send_fewer_vectors")
+            }
             Self::TooLarge { .. } => rule(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send_fewer_vectors"),
             Self::UnsupportedEncoding => {
                 rule(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "fix_request")
             }
             Self::IncompleteBody => rule(StatusCode::BAD_REQUEST, "incomplete_body", "fix_request"),
-            Self::BodyTimeout => Rule {
-                retryable: true,
-                ..rule(StatusCode::REQUEST_TIMEOUT, "body_timeout", "retry_later")
-            },
+            Self::BodyTimeout => {
+                Rule { retryable: true, ..rule(StatusCode::REQUEST_TIMEOUT, "body_timeout", "retry_later") }
+            }
             Self::QueueFull => later(StatusCode::TOO_MANY_REQUESTS, "queue_full"),
             Self::ShuttingDown => later(StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
@@ -148,7 +162,7 @@ mod tests {
         let table = include_str!("../ERRORS.md");
         let all = [
             ApiError::UnknownRoute,
-            ApiError::MethodNotAllowed,
+            ApiError::MethodNotAllowed { allowed: "" },
             ApiError::UnknownModel,
             ApiError::UnknownVersion,
             ApiError::UnknownTenant,
@@ -156,6 +170,7 @@ mod tests {
             ApiError::WrongTensor(""),
             ApiError::MalformedCiphertext(tiresias_keys::Error::Digest),
             ApiError::ConfigMismatch { config_id: String::new() },
+            ApiError::TooManyVectors { limit: 0 },
             ApiError::TooLarge { limit: 0 },
             ApiError::UnsupportedEncoding,
             ApiError::IncompleteBody,

@@ -1,19 +1,23 @@
 //! One function a route: decode, call, encode.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http_body_util::Full;
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER},
+    header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER},
 };
 use serde_json::{Value, json};
 use tiresias_circuits::{Card, evaluate::PreparedHead};
 use tiresias_keys::{ConfigId, EncryptedFeatures};
 
 use crate::{
-    body,
+    body::{self, BodyMemory},
     compute::Compute,
     config::Limits,
     error::ApiError,
@@ -24,6 +28,9 @@ use crate::{
 };
 
 pub(crate) type Answer = Result<Response<Full<Bytes>>, ApiError>;
+
+/// The batch of a model is cut so that no answer is longer.
+const MAXIMUM_ANSWER_BYTES: usize = 32 << 20;
 
 /// A model as served.
 pub(crate) struct ServedModel {
@@ -42,7 +49,9 @@ impl ServedModel {
 
     fn expected(&self, limits: &Limits) -> Expected {
         let element_bytes = self.card.plan().request_shape().encoded_len();
-        Expected { element_bytes, maximum_batch: limits.batch }
+        let answer_bytes = self.card.plan().response_shape().encoded_len();
+        let maximum_batch = limits.batch.min(MAXIMUM_ANSWER_BYTES / answer_bytes).max(1);
+        Expected { element_bytes, maximum_batch }
     }
 }
 
@@ -51,6 +60,7 @@ pub(crate) struct Gateway {
     models: BTreeMap<String, BTreeMap<u32, Arc<ServedModel>>>,
     compute: Compute,
     seeds: ResponseSeeds,
+    memory: BodyMemory,
     limits: Limits,
     pub(crate) metrics: Metrics,
 }
@@ -67,6 +77,7 @@ impl Gateway {
             models: by_name,
             compute: Compute::new(limits.workers, limits.queue),
             seeds: ResponseSeeds::new()?,
+            memory: BodyMemory::new(limits.body_mib),
             limits,
             metrics: Metrics::new(),
         })
@@ -146,10 +157,15 @@ impl Gateway {
     pub(crate) fn config(&self, model: &ServedModel, request: &Request<Incoming>) -> Answer {
         let etag = format!("\"{}\"", model.config);
         let known = request.headers().get(IF_NONE_MATCH).is_some_and(|value| {
-            value.to_str().is_ok_and(|list| list.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*"))
+            value
+                .to_str()
+                .is_ok_and(|list| list.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*"))
         });
-        let (status, body) =
-            if known { (StatusCode::NOT_MODIFIED, Bytes::new()) } else { (StatusCode::OK, model.card_bytes.clone()) };
+        let (status, body) = if known {
+            (StatusCode::NOT_MODIFIED, Bytes::new())
+        } else {
+            (StatusCode::OK, model.card_bytes.clone())
+        };
         let mut response = respond(status, "application/json", body);
         if let Ok(etag) = HeaderValue::from_str(&etag) {
             response.headers_mut().insert(ETAG, etag);
@@ -167,6 +183,7 @@ impl Gateway {
                 ApiError::MalformedRequest("Inference-Header-Content-Length is not a number")
             })?),
         };
+        let _memory = self.memory.take(expected.maximum_body().min(body::declared(&request)))?;
         let body = body::read(request, expected.maximum_body(), self.limits.body_timeout).await?;
         let body_bytes = body.len();
         let mut request = InferRequest::parse(&body, header_length.as_deref(), expected)?;
@@ -181,21 +198,25 @@ impl Gateway {
         })?;
 
         let vectors = decoded.len();
-        let seed = self.seeds.next(decoded.iter().map(|(_, digest)| digest)).map_err(|_| ApiError::Internal)?;
+        let seed =
+            self.seeds.next(decoded.iter().map(|(_, digest)| digest)).map_err(|_| ApiError::Internal)?;
         let evaluated = self.compute.run({
             let model = Arc::clone(&model);
             move || {
-                let started = Instant::now();
                 let shape = model.card.plan().response_shape();
-                let responses = decoded.iter().zip(0_u32..).map(|((features, digest), item)| {
-                    model.head.evaluate(features, *digest, &seed, item)
-                });
-                let responses = responses.collect::<Result<Vec<_>, _>>()?;
-                let elapsed = started.elapsed();
-                Ok((responses.iter().map(|scores| scores.to_bytes(&shape)).collect::<Vec<_>>(), elapsed))
+                let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
+                for ((features, digest), item) in decoded.iter().zip(0_u32..) {
+                    let started = Instant::now();
+                    let scores = model.head.evaluate(features, *digest, &seed, item)?;
+                    elapsed += started.elapsed();
+                    // Each answer is packed at once: unpacked ones are several times as large.
+                    elements.push(scores.to_bytes(&shape));
+                }
+                Ok((elements, elapsed))
             }
         });
-        let (elements, elapsed) = evaluated.await?.map_err(|_: tiresias_circuits::Error| ApiError::Internal)?;
+        let (elements, elapsed) =
+            evaluated.await?.map_err(|_: tiresias_circuits::Error| ApiError::Internal)?;
 
         let facts = ResponseFacts {
             model: model.card.name(),
@@ -207,7 +228,8 @@ impl Gateway {
         self.metrics.answered(facts.model, facts.version, vectors, elapsed.as_secs_f64());
         self.metrics.finished(body_bytes, response.body.len(), started.elapsed().as_secs_f64());
 
-        let kind = if response.header_length.is_some() { "application/octet-stream" } else { "application/json" };
+        let kind =
+            if response.header_length.is_some() { "application/octet-stream" } else { "application/json" };
         let mut http = respond(StatusCode::OK, kind, response.body.into());
         if let Some(length) = response.header_length {
             http.headers_mut().insert(HEADER_LENGTH, length.into());
@@ -240,6 +262,9 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Full<Bytes>> {
     let mut response = respond(rule.status, "application/json", error.to_json().into());
     if let Some(seconds) = rule.retry_after_s {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    if let ApiError::MethodNotAllowed { allowed } = error {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     }
     response
 }

@@ -179,9 +179,9 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
             writeln!(out, "{:>22}  at most {bits} bits per returned score, for any client", "leak")?;
             writeln!(
                 out,
-                "{:>22}  statistical distance 2^{distance:.1} a vector, for clients that encrypt as specified{}",
-                "",
-                if distance > -20.0 { ": hygiene, no proof" } else { "" }
+                "{:>22}  weight noise moves the flood by a distance of 2^{distance:.1} a vector, for clients that \
+                 encrypt as specified: no proof, see SECURITY.md",
+                ""
             )?;
         }
         _ => writeln!(out, "{:>22}  the weights are open: one answer may give them away", "leak")?,

@@ -1,18 +1,24 @@
 //! [`serve`]: the accept loop, limits in number and time, and graceful shutdown.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http_body_util::Full;
-use hyper::{Method, Request, Response, StatusCode, body::Bytes, body::Incoming, service::service_fn};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    server::conn::{http1, http2},
+    service::{HttpService, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{net::TcpListener, net::TcpStream, sync::Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    config::{Config, TlsSource},
+    config::{Config, Limits, TlsSource},
     handlers::{Gateway, respond},
     repository::{self, Repository},
     router, tls,
@@ -108,7 +114,6 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(config.limits.connections));
     let tenants = Arc::new(config.tenants);
     let graceful = GracefulShutdown::new();
-    let server = Arc::new(connection_builder(config.limits.header_timeout));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A place is taken before a connection is accepted: beyond the limit peers wait in the kernel's backlog.
@@ -127,11 +132,10 @@ pub async fn serve(
             }
         };
         let (acceptor, gateway, tenants) = (acceptor.clone(), Arc::clone(&gateway), Arc::clone(&tenants));
-        let (server, watcher) = (Arc::clone(&server), graceful.watcher());
-        let handshake_timeout = config.limits.header_timeout;
+        let (watcher, limits) = (graceful.watcher(), config.limits.clone());
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = handshake(stream, &acceptor, handshake_timeout, &gateway).await else {
+            let Some(stream) = handshake(stream, &acceptor, &limits, &gateway).await else {
                 return;
             };
             gateway.metrics.connections.inc();
@@ -140,8 +144,7 @@ pub async fn serve(
                 let (gateway, tenant) = (Arc::clone(&gateway), tenant.clone());
                 async move { Ok::<_, Infallible>(router::route(gateway, tenant, request).await) }
             });
-            let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-            if watcher.watch(connection).await.is_err() {
+            if serve_connection(stream, service, limits.header_timeout, watcher).await.is_err() {
                 tracing::debug!("a connection ended with a protocol error");
             }
             gateway.metrics.connections.dec();
@@ -162,35 +165,56 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
     Ok((listener, bound))
 }
 
-fn connection_builder(header_timeout: Duration) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_headers(64)
-        .max_buf_size(64 << 10);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(32)
-        .max_header_list_size(16 << 10)
-        .initial_stream_window_size(256 << 10)
-        .initial_connection_window_size(1 << 20)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(header_timeout);
-    server
+type Stream = TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
+
+/// Serves one connection in the version that the peer chose by ALPN: nothing is guessed from its bytes, so a silent
+/// peer runs into the header timeout.
+async fn serve_connection<S>(
+    stream: Stream,
+    service: S,
+    header_timeout: Duration,
+    watcher: Watcher,
+) -> hyper::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = TokioIo::new(stream);
+    if is_http2 {
+        let mut server = http2::Builder::new(TokioExecutor::new());
+        server
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(32)
+            .max_header_list_size(16 << 10)
+            .initial_stream_window_size(256 << 10)
+            .initial_connection_window_size(1 << 20)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(header_timeout);
+        watcher.watch(server.serve_connection(stream, service)).await
+    } else {
+        let mut server = http1::Builder::new();
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_headers(64)
+            .max_buf_size(64 << 10);
+        watcher.watch(server.serve_connection(stream, service)).await
+    }
 }
 
 async fn handshake(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
-    timeout: Duration,
+    limits: &Limits,
     gateway: &Gateway,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<Stream> {
     // Answers are written whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
-    match tokio::time::timeout(timeout, acceptor.accept(stream)).await {
+    // A peer that stops reading its answer is cut off.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.body_timeout));
+    match tokio::time::timeout(limits.header_timeout, acceptor.accept(Box::pin(stream))).await {
         Ok(Ok(stream)) => {
             let group = stream.get_ref().1.negotiated_key_exchange_group();
             gateway.metrics.handshake(group.map_or("unknown".into(), |group| format!("{:?}", group.name())));
@@ -217,7 +241,7 @@ async fn serve_metrics(listener: TcpListener, gateway: Arc<Gateway>) {
                 let response = metrics_response(&gateway, &request);
                 async move { Ok::<_, Infallible>(response) }
             });
-            let connection = hyper::server::conn::http1::Builder::new()
+            let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(10))
                 .keep_alive(false)

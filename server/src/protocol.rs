@@ -12,6 +12,8 @@ pub(crate) const HEADER_LENGTH: &str = "inference-header-content-length";
 pub(crate) const INPUT: &str = "features";
 /// The one output tensor of a model with the policy `scores`.
 pub(crate) const OUTPUT: &str = "scores";
+/// The largest batch that a gateway can be configured to take.
+pub(crate) const LARGEST_BATCH: usize = 4096;
 /// JSON beside the ciphertexts may take this much.
 pub(crate) const JSON_ALLOWANCE: usize = 16 << 10;
 
@@ -68,14 +70,43 @@ struct TensorForm {
     shape: Vec<u64>,
     #[serde(default)]
     parameters: TensorParameters,
-    data: Option<Vec<String>>,
+    data: Option<Texts>,
 }
 
 #[derive(Deserialize, Default)]
 struct TensorParameters {
     binary_data_size: Option<usize>,
-    #[serde(default)]
-    binary_data: bool,
+    binary_data: Option<bool>,
+}
+
+/// Strings, no more than a batch can hold: a body of empty strings must not become a long vector.
+struct Texts(Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a batch of strings")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut texts: A) -> Result<Texts, A::Error> {
+                let mut found = Vec::new();
+                while let Some(text) = texts.next_element()? {
+                    if found.len() == LARGEST_BATCH {
+                        return Err(serde::de::Error::custom("too many strings"));
+                    }
+                    found.push(text);
+                }
+                Ok(Texts(found))
+            }
+        }
+
+        deserializer.deserialize_seq(Visitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,7 +149,7 @@ impl InferRequest {
         let binary_output = match form.outputs.as_slice() {
             [] => form.parameters.binary_data_output,
             [output] if output.name == OUTPUT => {
-                output.parameters.binary_data || form.parameters.binary_data_output
+                output.parameters.binary_data.unwrap_or(form.parameters.binary_data_output)
             }
             _ => return Err(ApiError::WrongTensor("the one output of this model is `scores`")),
         };
@@ -131,6 +162,8 @@ fn read_elements(
     binary: Option<&[u8]>,
     expected: Expected,
 ) -> Result<Vec<Vec<u8>>, ApiError> {
+    const COUNT: ApiError =
+        ApiError::WrongTensor("the number of elements differs from the shape of `features`");
     if input.name != INPUT {
         return Err(ApiError::WrongTensor("the one input of this model is `features`"));
     }
@@ -139,7 +172,8 @@ fn read_elements(
     }
     let batch = match *input.shape.as_slice() {
         [batch] if (1..=expected.maximum_batch as u64).contains(&batch) => batch as usize,
-        [_] => return Err(ApiError::WrongTensor("`features` holds 1 to the gateway's largest batch of elements")),
+        [0] => return Err(ApiError::WrongTensor("`features` holds at least one element")),
+        [_] => return Err(ApiError::TooManyVectors { limit: expected.maximum_batch }),
         _ => return Err(ApiError::WrongTensor("`features` has shape [B], one element a vector")),
     };
     let elements = match (binary, input.parameters.binary_data_size, &input.data) {
@@ -149,9 +183,10 @@ fn read_elements(
                     "binary_data_size is not the number of bytes behind the JSON part",
                 ));
             }
-            split_elements(binary)?
+            split_elements(binary, batch)?
         }
-        (None | Some([]), None, Some(texts)) => {
+        (None | Some([]), None, Some(Texts(texts))) if texts.len() != batch => return Err(COUNT),
+        (None | Some([]), None, Some(Texts(texts))) => {
             let texts = texts.iter().map(|text| decode_base64(text));
             texts.collect::<Option<Vec<_>>>().ok_or(ApiError::MalformedRequest("`data` is not base64"))?
         }
@@ -162,7 +197,7 @@ fn read_elements(
         }
     };
     if elements.len() != batch {
-        return Err(ApiError::WrongTensor("the number of elements differs from the shape of `features`"));
+        return Err(COUNT);
     }
     match elements.iter().find(|element| element.len() != expected.element_bytes) {
         None => Ok(elements),
@@ -174,10 +209,11 @@ fn read_elements(
     }
 }
 
-/// Splits a BYTES tensor: each element is a 32-bit little-endian length and that many bytes.
-fn split_elements(mut binary: &[u8]) -> Result<Vec<Vec<u8>>, ApiError> {
+/// Splits a BYTES tensor: each element is a 32-bit little-endian length and that many bytes. Stops one element behind
+/// `batch`.
+fn split_elements(mut binary: &[u8], batch: usize) -> Result<Vec<Vec<u8>>, ApiError> {
     let mut elements = Vec::new();
-    while !binary.is_empty() {
+    while !binary.is_empty() && elements.len() <= batch {
         let (element, rest) = split_element(binary)
             .ok_or(ApiError::MalformedRequest("an element's length prefix exceeds the tensor"))?;
         elements.push(element.to_vec());

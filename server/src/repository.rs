@@ -112,7 +112,7 @@ impl Repository {
 
     /// The version that an import under `name` gets: one more than the newest.
     pub fn next_version(&self, name: &str) -> Result<u32, Error> {
-        Ok(self.versions(name)?.last().map_or(1, |newest| newest + 1))
+        Ok(self.versions(name)?.last().map_or(1, |newest| newest.saturating_add(1)))
     }
 
     /// Stores a model under its card's name and version, whole or not at all.
@@ -130,10 +130,9 @@ impl Repository {
             weight: head.weight().to_vec(),
             bias: head.bias().to_vec(),
         };
-        let record = record_options().serialize(&record).map_err(|_| Error::Model {
-            path: directory.clone(),
-            rule: "the model is larger than 16 MiB",
-        })?;
+        let record = record_options()
+            .serialize(&record)
+            .map_err(|_| Error::Model { path: directory.clone(), rule: "the model is larger than 16 MiB" })?;
         write_file(&staging.path().join(CARD_FILE), &card_bytes, 0o644).map_err(io)?;
         write_file(&staging.path().join(MODEL_FILE), &record, 0o600).map_err(io)?;
 
@@ -159,7 +158,10 @@ impl Repository {
         let (card, config) =
             Card::from_json(&card_bytes).map_err(|source| Error::Card { path: path.clone(), source })?;
         if (card.name(), card.version()) != (name, version) {
-            return Err(Error::Model { path, rule: "the card's name or version is not that of its directory" });
+            return Err(Error::Model {
+                path,
+                rule: "the card's name or version is not that of its directory",
+            });
         }
 
         let path = directory.join(MODEL_FILE);
@@ -200,10 +202,15 @@ impl Repository {
         if !directory.is_dir() {
             return Ok(Vec::new());
         }
-        let mut versions: Vec<u32> = list(&directory)?.iter().filter_map(|entry| entry.parse().ok()).collect();
+        let mut versions: Vec<u32> = list(&directory)?.iter().filter_map(|entry| version_of(entry)).collect();
         versions.sort_unstable();
         Ok(versions)
     }
+}
+
+/// A version's directory is named by its decimal digits, and by nothing that merely parses like them.
+fn version_of(entry: &str) -> Option<u32> {
+    entry.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == entry)
 }
 
 fn list(directory: &Path) -> Result<Vec<String>, Error> {

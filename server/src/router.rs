@@ -94,7 +94,9 @@ impl Route {
             }
             _ => return Err(ApiError::UnknownRoute),
         };
-        if method == allowed { Ok(route) } else { Err(ApiError::MethodNotAllowed) }
+        let allowed = if allowed == Method::POST { "POST" } else { "GET" };
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        if method == allowed { Ok(route) } else { Err(ApiError::MethodNotAllowed { allowed }) }
     }
 
     /// The route's name in logs.
@@ -139,9 +141,11 @@ mod tests {
         assert_eq!(get("/v2/models/m/versions/2"), Ok(Route::Model(model(Some("2")))));
         assert_eq!(get("/v2/models/m/versions/2/config"), Ok(Route::Config(model(Some("2")))));
         assert_eq!(Route::find(&Method::POST, "/v2/models/m/infer"), Ok(Route::Infer(model(None))));
-        assert_eq!(get("/v2/models/m/infer"), Err(ApiError::MethodNotAllowed));
-        assert_eq!(Route::find(&Method::POST, "/v2"), Err(ApiError::MethodNotAllowed));
-        for path in ["", "/", "/v1", "/v2/", "/v2/models", "/v2/models/m/x", "/v2/models/m/versions", "//v2"] {
+        assert_eq!(get("/v2/models/m/infer"), Err(ApiError::MethodNotAllowed { allowed: "POST" }));
+        assert_eq!(Route::find(&Method::POST, "/v2"), Err(ApiError::MethodNotAllowed { allowed: "GET" }));
+        assert_eq!(Route::find(&Method::HEAD, "/v2/health/ready"), Ok(Route::Ready));
+        for path in ["", "/", "/v1", "/v2/", "/v2/models", "/v2/models/m/x", "/v2/models/m/versions", "//v2"]
+        {
             assert_eq!(get(path), Err(ApiError::UnknownRoute), "{path}");
         }
     }

@@ -134,7 +134,8 @@ pub fn ensure_self_signed(directory: &Path) -> Result<TlsConfig, Error> {
         client_ca: Some(path("ca.pem")),
         require_hybrid: false,
     };
-    if config.cert.exists() && config.key.exists() && path("ca.pem").exists() {
+    const FILES: [&str; 5] = ["ca.pem", "server.pem", "server-key.pem", "client.pem", "client-key.pem"];
+    if FILES.iter().all(|name| path(name).exists()) {
         return Ok(config);
     }
 
@@ -164,6 +165,10 @@ pub fn ensure_self_signed(directory: &Path) -> Result<TlsConfig, Error> {
 
     let io = |source| Error::Io { path: directory.display().to_string(), source };
     fs::create_dir_all(directory).map_err(io)?;
+    // What an interrupted first start left behind goes first: the five belong together.
+    for name in FILES {
+        let _ = fs::remove_file(path(name));
+    }
     for (name, text, mode) in [
         ("server-key.pem", server_key.serialize_pem(), 0o600),
         ("client-key.pem", client_key.serialize_pem(), 0o600),
@@ -171,8 +176,6 @@ pub fn ensure_self_signed(directory: &Path) -> Result<TlsConfig, Error> {
         ("client.pem", client.pem(), 0o644),
         ("ca.pem", ca.pem(), 0o644),
     ] {
-        // What an interrupted first start left behind is replaced: the five belong together.
-        let _ = fs::remove_file(path(name));
         write_file(&path(name), text.as_bytes(), mode).map_err(io)?;
     }
     Ok(config)

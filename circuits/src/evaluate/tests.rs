@@ -41,7 +41,12 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(shape: HeadShape, privacy: Privacy, random: &mut Random, mut weight: impl FnMut(&mut Random) -> i64) -> Self {
+    fn new(
+        shape: HeadShape,
+        privacy: Privacy,
+        random: &mut Random,
+        mut weight: impl FnMut(&mut Random) -> i64,
+    ) -> Self {
         let weights = (0..shape.features * shape.classes).map(|_| weight(random) as i8).collect();
         let biases = (0..shape.classes).map(|_| random.within(shape.bias_limit())).collect();
         let head = QuantizedHead::new(shape, weights, biases).unwrap();
@@ -105,7 +110,11 @@ fn encrypted_scores_equal_the_clear_twin_for_every_shape_and_extreme() {
                         ];
                         for row in rows {
                             let (found, noise) = setup.round_trip(&row, &mut random);
-                            assert_eq!(found, clear::scores(&setup.head, &row).unwrap(), "{shape:?} {privacy:?}");
+                            assert_eq!(
+                                found,
+                                clear::scores(&setup.head, &row).unwrap(),
+                                "{shape:?} {privacy:?}"
+                            );
                             let bound = setup.prepared.plan().switched_noise_bound();
                             assert!(noise < bound, "{shape:?} {privacy:?}: noise {noise}, bound {bound}");
                             closest = closest.max(noise as f64 / bound as f64);

@@ -24,6 +24,10 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     if elements.len() != pending.len() {
         return Err(Error::AnswerCount { got: elements.len(), expected: pending.len() });
     }
+    // All answers are checked before the first is decrypted, so that no key decrypts twice because another failed.
+    for (pending, element) in pending.iter().zip(&elements) {
+        model.check(pending, element)?;
+    }
     let diagnoses = pending
         .into_iter()
         .zip(&elements)

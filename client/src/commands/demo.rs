@@ -12,7 +12,7 @@ use self::{
     data::{Patient, WDBC_HEAD},
     gateway::GatewayProcess,
 };
-use super::infer::{Visit, diagnose};
+use super::infer::{Visit, ask_all, read_all};
 use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, oip, output};
 
 const MODEL: &str = "wdbc";
@@ -65,19 +65,16 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let mut connection = Connection::open(&options).await?;
     let model = connection.fetch_model(MODEL, None).await?;
 
+    let rows = data::features(&patients)?;
     let started = Instant::now();
-    let progress = output::progress(patients.len());
-    let mut visits = Vec::with_capacity(patients.len());
-    for (index, patient) in patients.iter().enumerate() {
-        visits.push(diagnose(&mut connection, &model, index, &patient.features).await?);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    let elapsed = started.elapsed();
+    let (asked, outcome) = ask_all(&mut connection, &model, &rows).await;
     drop(connection);
+    outcome?;
+    let visits = read_all(&model, asked)?;
+    let elapsed = started.elapsed();
     gateway.stop().await?;
 
-    let clipped = visits.iter().map(|visit| visit.clipped).sum();
+    let clipped = visits.iter().map(|visit| visit.facts.clipped).sum();
     output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
     let summary = summarize(&model, &patients, &visits, &expected)?;
     report(args, &model, &patients, &visits, &summary, elapsed)
@@ -108,12 +105,12 @@ fn summarize(
         clear_agreement: share(agreeing.count()),
         request_bytes: visits
             .first()
-            .map_or(0, |visit| oip::request_body(model.config(), &[&visit.element]).bytes.len()),
-        response_bytes: visits.first().map_or(0, |visit| visit.response_bytes),
-        encrypt_us: microseconds(|visit| visit.encrypt),
-        evaluate_us: quantile(visits.iter().map(|visit| visit.evaluate_us as f64), 0.5),
+            .map_or(0, |visit| oip::request_body(model.config(), &[&visit.facts.element]).bytes.len()),
+        response_bytes: visits.first().map_or(0, |visit| visit.facts.response_bytes),
+        encrypt_us: microseconds(|visit| visit.facts.encrypt),
+        evaluate_us: quantile(visits.iter().map(|visit| visit.facts.evaluate_us as f64), 0.5),
         decrypt_us: microseconds(|visit| visit.decrypt),
-        roundtrip_us: microseconds(|visit| visit.roundtrip),
+        roundtrip_us: microseconds(|visit| visit.facts.roundtrip),
     })
 }
 
@@ -173,10 +170,18 @@ fn print_summary(summary: &Summary, visits: &[Visit], elapsed: Duration) -> Resu
     let micro = |duration: Duration| duration.as_secs_f64() * 1e6;
     let mut table = output::table(&["", "median", "p99"]);
     for (name, median, p99) in [
-        ("clinic: quantize, key, encrypt (us)", summary.encrypt_us, p99(|v| v.encrypt.as_secs_f64() * 1e6)),
-        ("gateway: evaluate (us)", summary.evaluate_us, p99(|v| v.evaluate_us as f64)),
+        (
+            "clinic: quantize, key, encrypt (us)",
+            summary.encrypt_us,
+            p99(|v| v.facts.encrypt.as_secs_f64() * 1e6),
+        ),
+        ("gateway: evaluate (us)", summary.evaluate_us, p99(|v| v.facts.evaluate_us as f64)),
         ("clinic: decrypt, read (us)", summary.decrypt_us, p99(|v| v.decrypt.as_secs_f64() * 1e6)),
-        ("request to answer over TLS (us)", summary.roundtrip_us, p99(|v| v.roundtrip.as_secs_f64() * 1e6)),
+        (
+            "request to answer over TLS (us)",
+            summary.roundtrip_us,
+            p99(|v| v.facts.roundtrip.as_secs_f64() * 1e6),
+        ),
     ] {
         table.add_row([name.to_owned(), format!("{median:.0}"), format!("{p99:.0}")]);
     }
@@ -197,13 +202,13 @@ fn print_summary(summary: &Summary, visits: &[Visit], elapsed: Duration) -> Resu
 fn print_gateways_view(model: &Model, visits: &[Visit]) -> Result<(), Error> {
     let Some(visit) = visits.first() else { return Ok(()) };
     // The body of the ciphertext begins behind header, config id and seed.
-    let shown = visit.element.get(72..104).unwrap_or_default();
+    let shown = visit.facts.element.get(72..104).unwrap_or_default();
     output::line(&format!(
         "\nwhat the gateway saw of the first patient: model {}, config id {}…, {} bytes that begin\n  {}…\n\
          and of the answer: nothing, the scores left it encrypted. It never held a key that decrypts.",
         model.card().name(),
         &model.config().to_string()[..16],
-        visit.element.len(),
+        visit.facts.element.len(),
         hex::encode(shown),
     ))
 }

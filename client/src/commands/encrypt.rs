@@ -35,10 +35,16 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
     for (index, element) in elements.iter().enumerate() {
         write(&args.out, &format!("tensor-{index}.bin"), element)?;
     }
+    // Tensors of an earlier, larger run would be sent by mistake.
+    let stale = (elements.len()..).map(|index| args.out.join(format!("tensor-{index}.bin")));
+    for path in stale.take_while(|path| path.exists()) {
+        fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    }
     let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
     let body = oip::request_body(model.config(), &elements);
     write(&args.out, "body.bin", &body.bytes)?;
     write(&args.out, "header-length", body.header_length.to_string().as_bytes())?;
+    output::warn_batch(elements.len());
     let card = model.card();
     output::line(&format!(
         "{} vectors encrypted for {} version {}: send {} to /v2/models/{}/versions/{}/infer, keep {} here",

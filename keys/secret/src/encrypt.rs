@@ -24,7 +24,11 @@ impl SecretKey {
     ///
     /// The client seed and the seed of the noise are drawn from the operating system, separately.
     #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
-    pub fn encrypt(&self, plaintext: &[u64], context: &RequestContext<'_>) -> Result<EncryptedFeatures, Error> {
+    pub fn encrypt(
+        &self,
+        plaintext: &[u64],
+        context: &RequestContext<'_>,
+    ) -> Result<EncryptedFeatures, Error> {
         let (mut client_seed, mut noise_seed) = ([0; 32], zeroize::Zeroizing::new([0; 32]));
         getrandom::fill(&mut client_seed)?;
         getrandom::fill(&mut *noise_seed)?;

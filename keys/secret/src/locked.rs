@@ -1,10 +1,10 @@
 //! Pages for secrets: never swapped, left out of core dumps, wiped before they are unmapped.
 #![expect(unsafe_code, reason = "page locking: raw pages from mmap, viewed as words")]
 
-#[cfg(unix)]
-pub(crate) use unix::LockedWords;
 #[cfg(not(unix))]
 pub(crate) use portable::LockedWords;
+#[cfg(unix)]
+pub(crate) use unix::LockedWords;
 
 #[cfg(unix)]
 mod unix {

@@ -13,10 +13,8 @@ fn json(shape: &str, tensor: &str) -> String {
 
 fn binary_request(elements: &[&[u8]]) -> (Vec<u8>, String) {
     let size: usize = elements.iter().map(|element| 4 + element.len()).sum();
-    let header = json(
-        &format!("[{}]", elements.len()),
-        &format!(r#""parameters":{{"binary_data_size":{size}}}"#),
-    );
+    let header =
+        json(&format!("[{}]", elements.len()), &format!(r#""parameters":{{"binary_data_size":{size}}}"#));
     let mut body = header.clone().into_bytes();
     for element in elements {
         body.extend_from_slice(&(element.len() as u32).to_le_bytes());
@@ -64,9 +62,12 @@ fn every_broken_rule_has_its_error() {
     assert!(parse(good.as_bytes(), None).is_ok());
     wrong_tensor(good.replace("features", "feature"));
     wrong_tensor(good.replace("BYTES", "FP32"));
-    for shape in ["[0]", "[2]", "[3]", "[1,1]", "[]"] {
+    for shape in ["[0]", "[2]", "[1,1]", "[]"] {
         wrong_tensor(good.replace("[1]", shape));
     }
+    let too_many = parse(good.replace("[1]", "[3]").as_bytes(), None);
+    assert_eq!(too_many, Err(ApiError::TooManyVectors { limit: 2 }));
+    malformed(json("[1]", &format!("\"data\":[{}\"\"]", "\"\",".repeat(LARGEST_BATCH))).as_bytes(), None);
     wrong_tensor(good.replace(r#"{"id""#, r#"{"outputs":[{"name":"label"}],"id""#));
     wrong_tensor(r#"{"inputs":[]}"#.into());
 

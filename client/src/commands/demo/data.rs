@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use tiresias_circuits::Features;
+
 use crate::Error;
 
 /// The trained head, made by `client/demo/train_wdbc.py`.
@@ -36,6 +38,13 @@ pub(super) fn load() -> Result<(Vec<Patient>, Vec<Patient>), Error> {
         }
     }
     Ok((training, held_out))
+}
+
+/// The features of patients as a table, without their diagnoses.
+pub(super) fn features(patients: &[Patient]) -> Result<Features, Error> {
+    let values: Vec<f64> = patients.iter().flat_map(|patient| patient.features.iter().copied()).collect();
+    let columns = values.len() / patients.len().max(1);
+    Ok(Features::new(values, columns)?)
 }
 
 /// The features of patients as a .csv file, without their diagnoses.

@@ -115,7 +115,8 @@ impl GatewayProcess {
         if let Some(stdout) = child.stdout.take() {
             let mut stdout = BufReader::new(stdout);
             let read = tokio::time::timeout(START_TIMEOUT, stdout.read_line(&mut line)).await;
-            read.map_err(|_| Error::GatewayProcess("it was not ready within 30 seconds".into()))?.map_err(io)?;
+            read.map_err(|_| Error::GatewayProcess("it was not ready within 30 seconds".into()))?
+                .map_err(io)?;
         }
         let ready: Ready = serde_json::from_str(&line).map_err(|_| {
             let log = fs::read_to_string(&log).unwrap_or_default();
