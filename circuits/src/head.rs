@@ -165,7 +165,7 @@ impl QuantizedHead {
         let bias_step = largest(&head.bias) / shape.bias_limit() as f64;
         let step = weight_step.max(bias_step);
         let step = match step {
-            0.0 => 1.0,
+            _ if head.weight.iter().chain(&head.bias).all(|value| *value == 0.0) => 1.0,
             step if step.is_normal() => step,
             _ => {
                 return Err(Error::OutOfRange {

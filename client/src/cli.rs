@@ -129,7 +129,7 @@ pub struct DecryptArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "tensor")]
     pub response: Option<PathBuf>,
     /// The response's Inference-Header-Content-Length; found in the body by default
-    #[arg(long, value_name = "N", requires = "response")]
+    #[arg(long, value_name = "N", requires = "response", conflicts_with = "tensor")]
     pub header_length: Option<usize>,
     /// Bare response elements, in the order of the encrypted vectors
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "response")]

@@ -107,10 +107,10 @@ fn wrong_tensors_are_refused() {
         ("a float tensor", |form| form["inputs"][0]["datatype"] = json!("FP32"), "wrong_tensor"),
         ("shape [0]", |form| form["inputs"][0]["shape"] = json!([0]), "wrong_tensor"),
         ("shape [2]", |form| form["inputs"][0]["shape"] = json!([2]), "wrong_tensor"),
-        ("shape [5]", |form| form["inputs"][0]["shape"] = json!([5]), "wrong_tensor"),
+        ("shape [5]", |form| form["inputs"][0]["shape"] = json!([5]), "too_many_vectors"),
         ("shape [1,1]", |form| form["inputs"][0]["shape"] = json!([1, 1]), "wrong_tensor"),
         ("shape []", |form| form["inputs"][0]["shape"] = json!([]), "wrong_tensor"),
-        ("a huge shape", |form| form["inputs"][0]["shape"] = json!([u64::MAX]), "wrong_tensor"),
+        ("a huge shape", |form| form["inputs"][0]["shape"] = json!([u64::MAX]), "too_many_vectors"),
         ("shape [-1]", |form| form["inputs"][0]["shape"] = json!([-1]), "malformed_request"),
         ("no inputs", |form| form["inputs"] = json!([]), "wrong_tensor"),
         ("inputs is no list", |form| form["inputs"] = json!({}), "malformed_request"),
@@ -147,7 +147,7 @@ fn wrong_tensors_are_refused() {
         probe.refused(case, &probe.infer_form(change), 422, code);
     }
     let five = probe.infer_elements(&[probe.element.as_slice(); 5]);
-    probe.refused("more elements than the largest batch", &five, 422, "wrong_tensor");
+    probe.refused("more elements than the largest batch", &five, 422, "too_many_vectors");
     probe.finish();
 }
 
