@@ -13,7 +13,11 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
 };
-use tokio::{net::TcpListener, net::TcpStream, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    net::TcpStream,
+    sync::{Semaphore, watch},
+};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -114,6 +118,8 @@ pub async fn serve(
     let connections = Arc::new(Semaphore::new(config.limits.connections));
     let tenants = Arc::new(config.tenants);
     let graceful = GracefulShutdown::new();
+    // Dropped at shutdown: handshakes have no request in flight and are not waited for.
+    let (serving, _) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A place is taken before a connection is accepted: beyond the limit peers wait in the kernel's backlog.
@@ -133,9 +139,13 @@ pub async fn serve(
         };
         let (acceptor, gateway, tenants) = (acceptor.clone(), Arc::clone(&gateway), Arc::clone(&tenants));
         let (watcher, limits) = (graceful.watcher(), config.limits.clone());
+        let mut stopped = serving.subscribe();
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = handshake(stream, &acceptor, &limits, &gateway).await else {
+            let Some(stream) = (tokio::select! {
+                stream = handshake(stream, &acceptor, &limits, &gateway) => stream,
+                _ = stopped.changed() => None,
+            }) else {
                 return;
             };
             gateway.metrics.connections.inc();
@@ -152,6 +162,7 @@ pub async fn serve(
     }
 
     drop(listener);
+    drop(serving);
     tracing::info!("shutting down");
     if tokio::time::timeout(config.limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still in flight at the end of the shutdown time");

@@ -123,6 +123,10 @@ impl Probe {
         assert_eq!(found, fields, "{case}");
         let retryable = matches!(code, "queue_full" | "shutting_down" | "body_timeout");
         assert_eq!(error["retryable"], retryable, "{case}");
+        let allow = reply.header("allow").map(|method| ["GET", "POST"].contains(&method));
+        assert_eq!(allow, (status == 405).then_some(true), "{case}: the method that a route takes");
+        let retry_after = reply.header("retry-after");
+        assert_eq!(retry_after, matches!(code, "queue_full" | "shutting_down").then_some("1"), "{case}");
         self.replies.borrow_mut().push_str(&text);
         error
     }
