@@ -56,7 +56,7 @@ pub struct DemoArgs {
     /// Diagnose only the first N patients
     #[arg(long, value_name = "N")]
     pub patients: Option<usize>,
-    /// Print the summary alone
+    /// Leave out the table of patients
     #[arg(long)]
     pub quiet: bool,
     /// Print JSON, one object a line, the summary last

@@ -27,7 +27,7 @@ impl Compute {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| ApiError::QueueFull)?;
-        let worker = Arc::clone(&self.running).acquire_owned().await.map_err(|_| ApiError::ShuttingDown)?;
+        let worker = Arc::clone(&self.running).acquire_owned().await.map_err(|_| ApiError::Internal)?;
         // The permits travel with the job: a caller that goes away does not free a thread that still works.
         let result = tokio::task::spawn_blocking(move || {
             let _held = (place, worker);

@@ -65,10 +65,7 @@ pub enum ApiError {
     /// The compute queue is full.
     #[error("the gateway is at its capacity: try again later")]
     QueueFull,
-    /// The gateway is shutting down.
-    #[error("the gateway is shutting down: try again later")]
-    ShuttingDown,
-    /// The gateway's own fault; the log has the request id.
+    /// The gateway's own fault.
     #[error("internal error")]
     Internal,
 }
@@ -86,13 +83,6 @@ impl ApiError {
     pub(crate) fn rule(&self) -> Rule {
         let rule =
             |status, code, action| Rule { status, code, action, retryable: false, retry_after_s: None };
-        let later = |status, code| Rule {
-            status,
-            code,
-            action: "retry_later",
-            retryable: true,
-            retry_after_s: Some(1),
-        };
         match self {
             Self::UnknownRoute => rule(StatusCode::NOT_FOUND, "unknown_route", "fix_request"),
             Self::MethodNotAllowed { .. } => {
@@ -120,8 +110,11 @@ impl ApiError {
             Self::BodyTimeout => {
                 Rule { retryable: true, ..rule(StatusCode::REQUEST_TIMEOUT, "body_timeout", "retry_later") }
             }
-            Self::QueueFull => later(StatusCode::TOO_MANY_REQUESTS, "queue_full"),
-            Self::ShuttingDown => later(StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+            Self::QueueFull => Rule {
+                retryable: true,
+                retry_after_s: Some(1),
+                ..rule(StatusCode::TOO_MANY_REQUESTS, "queue_full", "retry_later")
+            },
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
         }
     }
@@ -176,7 +169,6 @@ mod tests {
             ApiError::IncompleteBody,
             ApiError::BodyTimeout,
             ApiError::QueueFull,
-            ApiError::ShuttingDown,
             ApiError::Internal,
         ];
         for error in &all {

@@ -23,7 +23,7 @@ use crate::{
     error::ApiError,
     metrics::Metrics,
     protocol::{Expected, HEADER_LENGTH, INPUT, InferRequest, InferResponse, OUTPUT, ResponseFacts},
-    repository::StoredModel,
+    repository::{StoredModel, version_of},
     seeds::ResponseSeeds,
 };
 
@@ -50,7 +50,9 @@ impl ServedModel {
     fn expected(&self, limits: &Limits) -> Expected {
         let element_bytes = self.card.plan().request_shape().encoded_len();
         let answer_bytes = self.card.plan().response_shape().encoded_len();
-        let maximum_batch = limits.batch.min(MAXIMUM_ANSWER_BYTES / answer_bytes).max(1);
+        // In base64 a body is a third longer than its elements; the largest one takes at most half of the memory.
+        let fitting = (limits.body_mib << 19) / (2 * element_bytes);
+        let maximum_batch = limits.batch.min(MAXIMUM_ANSWER_BYTES / answer_bytes).min(fitting).max(1);
         Expected { element_bytes, maximum_batch }
     }
 }
@@ -93,7 +95,7 @@ impl Gateway {
         let versions = self.models.get(name).ok_or(ApiError::UnknownModel)?;
         let model = match version {
             None => versions.last_key_value().map(|(_, model)| model),
-            Some(version) => version.parse().ok().and_then(|version: u32| versions.get(&version)),
+            Some(version) => version_of(version).and_then(|version| versions.get(&version)),
         };
         model.cloned().ok_or(ApiError::UnknownVersion)
     }

@@ -209,7 +209,7 @@ impl Repository {
 }
 
 /// A version's directory is named by its decimal digits, and by nothing that merely parses like them.
-fn version_of(entry: &str) -> Option<u32> {
+pub(crate) fn version_of(entry: &str) -> Option<u32> {
     entry.parse().ok().filter(|version: &u32| *version > 0 && version.to_string() == entry)
 }
 

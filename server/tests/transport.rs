@@ -6,7 +6,7 @@ mod common;
 mod probe;
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, TcpStream},
     thread,
 };
@@ -233,13 +233,22 @@ fn bodies_in_flight_have_room_set_aside_and_no_more() {
         let reply = connection.reply().unwrap();
         (connection, reply)
     };
-    let (holder, reply) = announce(63);
-    assert_eq!(reply.status, 100, "there is room for one large body");
+    let (holders, replies): (Vec<_>, Vec<_>) = (0..3).map(|_| announce(21)).unzip();
+    assert!(replies.iter().all(|reply| reply.status == 100), "there is room for three large bodies");
     let (_, reply) = announce(2);
-    probe.is_refusal("a second large body", &reply, 429, "queue_full");
+    probe.is_refusal("one body more", &reply, 429, "queue_full");
     probe.alive("room that is nearly full");
-    drop(holder);
+    drop(holders);
     let freed = (0..10_000).any(|_attempt| announce(2).1.status == 100);
     assert!(freed, "a connection that ended gives its room back");
+    probe.finish();
+}
+
+#[test]
+fn a_peer_that_says_nothing_after_its_handshake_is_cut_off() {
+    let probe = Probe::start(Setup::model("flooded").settings("[limits]\nheader_timeout_s = 1\n"));
+    let silence = probe.gateway.connect().byte().unwrap_err();
+    // The test's own read gives up far later than the gateway.
+    assert!(!matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
     probe.finish();
 }

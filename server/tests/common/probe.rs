@@ -121,12 +121,12 @@ impl Probe {
         let mut found: Vec<&str> = error.as_object().unwrap().keys().map(String::as_str).collect();
         found.sort_unstable();
         assert_eq!(found, fields, "{case}");
-        let retryable = matches!(code, "queue_full" | "shutting_down" | "body_timeout");
+        let retryable = matches!(code, "queue_full" | "body_timeout");
         assert_eq!(error["retryable"], retryable, "{case}");
         let allow = reply.header("allow").map(|method| ["GET", "POST"].contains(&method));
         assert_eq!(allow, (status == 405).then_some(true), "{case}: the method that a route takes");
         let retry_after = reply.header("retry-after");
-        assert_eq!(retry_after, matches!(code, "queue_full" | "shutting_down").then_some("1"), "{case}");
+        assert_eq!(retry_after, (code == "queue_full").then_some("1"), "{case}");
         self.replies.borrow_mut().push_str(&text);
         error
     }
