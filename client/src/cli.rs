@@ -114,7 +114,7 @@ pub struct EncryptArgs {
     /// Features, .npy or .csv, one row a patient
     #[arg(long, value_name = "FILE")]
     pub features: PathBuf,
-    /// A directory for tensor-<i>.bin, body.bin, header-length and the secret state
+    /// A directory for tensor-0.bin and on, body.bin, header-length and the secret state
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

@@ -46,7 +46,7 @@ pub enum ScaleArg {
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// The trained head: .onnx (Gemm, MatMul + Add, LinearClassifier with or without Scaler) or .safetensors
-    /// (weight [K,d], bias [K])
+    /// (weight of K x d, bias of K)
     pub head: PathBuf,
     /// Features to calibrate the quantizer on, .npy or .csv, one row a sample
     #[arg(long, value_name = "FILE")]
