@@ -75,7 +75,7 @@ impl PreparedHead {
         item: u32,
     ) -> Result<EncryptedScores, Error> {
         self.check(request)?;
-        let (_, groups) = self.evaluate_unswitched(request, response_seed, item, |group| ResponseGroup {
+        let groups = self.evaluate_unswitched(request, response_seed, item, |group| ResponseGroup {
             mask: group.mask.iter().map(|&residue| self.switch.apply(residue)).collect(),
             body: group.body.iter().map(|&residue| self.switch.apply(residue)).collect(),
         });
@@ -100,14 +100,14 @@ impl PreparedHead {
         Ok(())
     }
 
-    /// The evaluation modulo q, each group handed to `finish`; also returns the features mask, which tests divide by.
+    /// The evaluation modulo q, each group handed to `finish`.
     fn evaluate_unswitched<T>(
         &self,
         request: &EncryptedFeatures,
         response_seed: &SecretSeed,
         item: u32,
         finish: impl Fn(ResponseGroup) -> T,
-    ) -> (Vec<u64>, Vec<T>) {
+    ) -> Vec<T> {
         let ring = self.plan.parameters().ring();
         let mut mask = self.expand(Role::FeaturesMask, request);
         let mut body = request.body().to_vec();
@@ -148,8 +148,7 @@ impl PreparedHead {
             }
             finish(ResponseGroup { mask: group_mask, body })
         });
-        let groups = groups.collect();
-        (mask, groups)
+        groups.collect()
     }
 
     fn expand(&self, role: Role, request: &EncryptedFeatures) -> Vec<u64> {

@@ -105,13 +105,18 @@ impl Model {
 
     /// Checks that `element` answers the pending request, decrypts it and reads the scores. The key is used up.
     pub fn decrypt(&self, index: usize, pending: Pending, element: &[u8]) -> Result<Diagnosis, Error> {
+        let scores = self.check(&pending, element)?;
+        Ok(self.read(index, pending.key, &scores))
+    }
+
+    /// Decrypts a checked answer and reads the scores. The key is used up.
+    #[must_use]
+    pub fn read(&self, index: usize, key: SecretKey, scores: &EncryptedScores) -> Diagnosis {
         let plan = self.card.plan();
-        let shape = plan.response_shape();
-        let response = self.check(&pending, element)?;
-        let phases = pending.key.decrypt(&response, &shape, plan.shape().features);
+        let phases = key.decrypt(scores, &plan.response_shape(), plan.shape().features);
         let scores_q = scores::decode_phases(plan, phases.as_slice());
         let reading = scores::read(&scores_q, self.card.score_scale());
         let label = reading.class.and_then(|class| self.card.labels().get(class)).cloned();
-        Ok(Diagnosis { index, label, scores_q, scores: reading.scores, margin: reading.margin })
+        Diagnosis { index, label, scores_q, scores: reading.scores, margin: reading.margin }
     }
 }

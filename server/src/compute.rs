@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::error::ApiError;
 
 pub(crate) struct Compute {
+    capacity: usize,
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
@@ -15,6 +16,7 @@ pub(crate) struct Compute {
 impl Compute {
     pub(crate) fn new(workers: usize, queue: usize) -> Self {
         Self {
+            capacity: workers + queue,
             admitted: Arc::new(Semaphore::new(workers + queue)),
             running: Arc::new(Semaphore::new(workers)),
         }
@@ -37,8 +39,8 @@ impl Compute {
     }
 
     /// Requests admitted and not yet answered.
-    pub(crate) fn pending(&self, workers_and_queue: usize) -> usize {
-        workers_and_queue.saturating_sub(self.admitted.available_permits())
+    pub(crate) fn pending(&self) -> usize {
+        self.capacity.saturating_sub(self.admitted.available_permits())
     }
 }
 
@@ -60,7 +62,7 @@ mod tests {
             let compute = Arc::clone(&compute);
             async move { compute.run(|| std::panic::resume_unwind(Box::new(()))).await }
         });
-        while compute.pending(2) < 2 {
+        while compute.pending() < 2 {
             tokio::task::yield_now().await;
         }
         assert_eq!(compute.run(|| ()).await, Err(ApiError::QueueFull));

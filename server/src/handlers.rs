@@ -86,8 +86,7 @@ impl Gateway {
     }
 
     pub(crate) fn update_gauges(&self) {
-        let pending = self.compute.pending(self.limits.workers + self.limits.queue);
-        self.metrics.pending.set(pending as i64);
+        self.metrics.pending.set(self.compute.pending() as i64);
     }
 
     /// A model by name and version, the newest version where none is given.

@@ -202,7 +202,9 @@ fn division_recovers_open_weights_and_nothing_of_flooded_ones() {
     let mut random = Random(2);
     let shape = HeadShape { features: 512, classes: 4, feature_bits: 8, weight_bits: 8 };
     let recovered = |setup: &Setup, response_seed: &SecretSeed, request: &EncryptedFeatures| {
-        let (mask, groups) = setup.prepared.evaluate_unswitched(request, response_seed, 0, |group| group);
+        let groups = setup.prepared.evaluate_unswitched(request, response_seed, 0, |group| group);
+        let mut mask = setup.prepared.expand(Role::FeaturesMask, request);
+        N2048_Q50.ring().forward(&mut mask);
         let quotient = divide(&groups[0].mask, &mask);
         let expected = setup.head.weight().chunks_exact(512).flat_map(|class| class.iter().rev());
         quotient.iter().zip(expected).filter(|(found, weight)| **found == i64::from(**weight)).count()

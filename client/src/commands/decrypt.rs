@@ -25,15 +25,14 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
         return Err(Error::AnswerCount { got: elements.len(), expected: pending.len() });
     }
     // All answers are checked before the first is decrypted, so that no key decrypts twice because another failed.
-    for (pending, element) in pending.iter().zip(&elements) {
-        model.check(pending, element)?;
-    }
-    let diagnoses = pending
+    let checked = pending.iter().zip(&elements).map(|(pending, element)| model.check(pending, element));
+    let checked = checked.collect::<Result<Vec<_>, _>>()?;
+    let diagnoses: Vec<_> = pending
         .into_iter()
-        .zip(&elements)
+        .zip(&checked)
         .enumerate()
-        .map(|(index, (pending, element))| model.decrypt(index, pending, element))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|(index, (pending, scores))| model.read(index, pending.key, scores))
+        .collect();
     output::diagnoses(&diagnoses, args.json)?;
     state::remove(&args.dir)
 }
