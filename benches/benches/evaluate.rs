@@ -23,10 +23,13 @@ fn evaluate(c: &mut Criterion) {
     let mut group = c.benchmark_group("evaluate");
     for (features, classes, privacy) in [
         (512, 14, Privacy::Flooded),
+        (512, 14, Privacy::Statistical),
         (512, 14, Privacy::OpenWeights),
         (30, 2, Privacy::Flooded),
         (768, 14, Privacy::Flooded),
         (2048, 14, Privacy::Flooded),
+        (2048, 14, Privacy::Statistical),
+        (6000, 14, Privacy::Statistical),
         (512, 100, Privacy::Flooded),
     ] {
         let fixture = Fixture::new(features, classes, privacy);

@@ -4,7 +4,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use tiresias_keys::parameters::N2048_Q50;
 
 fn ntt(c: &mut Criterion) {
-    let (n, q) = (N2048_Q50.polynomial_size(), N2048_Q50.modulus());
+    let (n, q) = (N2048_Q50.polynomial_size(), N2048_Q50.primes()[0]);
     let ours = tfhe_ntt::prime64::Plan::try_new(n, q).expect("the prime has the roots");
     let old = concrete_ntt::prime64::Plan::try_new(n, q).expect("the prime has the roots");
     let input: Vec<u64> = (0..n as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % q).collect();

@@ -4,6 +4,7 @@
 use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, evaluate::PreparedHead, scores};
 use tiresias_keys::{ConfigId, EncryptedFeatures, RequestShape, Seed};
 use tiresias_secret_key::{RequestContext, SecretKey};
+use zeroize::Zeroizing;
 
 /// A prepared head with a row for it.
 #[derive(Debug)]
@@ -12,8 +13,8 @@ pub struct Fixture {
     pub head: PreparedHead,
     /// Its request shape.
     pub request_shape: RequestShape,
-    /// The plaintext of one row.
-    pub plaintext: Vec<u64>,
+    /// The plaintexts of one row.
+    pub plaintexts: Vec<Zeroizing<Vec<u64>>>,
     config: ConfigId,
     gateway_seed: Seed,
 }
@@ -32,9 +33,9 @@ impl Fixture {
         let head = QuantizedHead::new(shape, weight, vec![0; classes]).expect("weights are in range");
         let (config, gateway_seed) = (ConfigId::of_card(b"bench"), Seed::from_bytes([1; 32]));
         let row: Vec<i64> = (0..features).map(|i| sequence(i + 7) as i64 - 127).collect();
-        let plaintext = scores::encode_features(&plan, &row).expect("the row is in range");
+        let plaintexts = scores::encode_features(&plan, &row).expect("the row is in range");
         let head = PreparedHead::new(&head, plan, config, gateway_seed);
-        Self { head, request_shape: plan.request_shape(), plaintext, config, gateway_seed }
+        Self { head, request_shape: plan.request_shape(), plaintexts, config, gateway_seed }
     }
 
     /// Encrypts the row under `key`.
@@ -48,7 +49,7 @@ impl Fixture {
             gateway_seed: &self.gateway_seed,
             shape: &self.request_shape,
         };
-        key.encrypt(&self.plaintext, &context).expect("the operating system has entropy")
+        key.encrypt(&self.plaintexts, &context).expect("the operating system has entropy")
     }
 
     /// The card's id.

@@ -9,10 +9,10 @@ use tiresias_keys::{ConfigId, Parameters, Seed};
 
 use crate::{Error, HeadShape, Plan, Quantizer, head::check_labels, quantize::Scale};
 
-/// The largest card that is read: 4,096 labels and 2,048 scales fit with room.
+/// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
 
-const FORMAT: &str = "tiresias-card/v1";
+const FORMAT: &str = "tiresias-card/v2";
 
 /// A checked circuit card.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,13 +74,19 @@ impl Card {
             labels: self.labels.clone(),
             feature_scale: match self.quantizer.scale() {
                 Scale::PerTensor(scale) => vec![*scale],
-                Scale::PerFeature(scales) => scales.clone(),
+                Scale::PerFeature { scales, .. } => scales.clone(),
+            },
+            feature_offset: match self.quantizer.scale() {
+                Scale::PerTensor(_) => Vec::new(),
+                Scale::PerFeature { offsets, .. } => offsets.clone(),
             },
             score_scale: self.score_scale,
             gateway_seed: self.gateway_seed.to_string(),
             implied: Implied {
                 t: plan.plaintext_bits(),
                 r: plan.response_bits(),
+                ciphertexts: plan.layout().ciphertexts,
+                features_per_ciphertext: plan.layout().block,
                 classes_per_group: plan.classes_per_group(),
                 groups: plan.response_shape().groups(),
                 request_element_bytes: plan.request_shape().encoded_len(),
@@ -89,6 +95,7 @@ impl Card {
                 leak_bits_per_score: leak.bits_per_score,
                 leak_distance_log2: leak.statistical_distance_log2.map(tenths),
                 vectors_to_determine: leak.vectors_to_determine,
+                vectors_for_any_client: leak.vectors_for_any_client,
             },
         };
         let mut bytes = serde_json::to_vec_pretty(&form).unwrap_or_default();
@@ -102,10 +109,10 @@ impl Card {
             return Err(Error::CardForm("larger than 2 MiB"));
         }
         let form: CardForm = serde_json::from_slice(bytes)
-            .map_err(|_| Error::CardForm("not the JSON object of a tiresias-card/v1, field for field"))?;
+            .map_err(|_| Error::CardForm("not the JSON object of a tiresias-card/v2, field for field"))?;
         if form.format != FORMAT {
             return Err(Error::CardForm(
-                "its format is not tiresias-card/v1: use a client of the gateway's version",
+                "its format is not tiresias-card/v2: use a client of the gateway's version",
             ));
         }
         if form.policy != "scores" {
@@ -122,9 +129,9 @@ impl Card {
         if plan.parameters() != parameters {
             return Err(Error::CardMismatch("parameter set"));
         }
-        let scale = match form.feature_scale.as_slice() {
-            [scale] => Scale::PerTensor(*scale),
-            _ => Scale::PerFeature(form.feature_scale.clone()),
+        let scale = match (form.feature_scale.as_slice(), form.feature_offset) {
+            ([scale], offsets) if offsets.is_empty() => Scale::PerTensor(*scale),
+            (_, offsets) => Scale::PerFeature { scales: form.feature_scale, offsets },
         };
         let quantizer = Quantizer::new(form.feature_bits, form.features, scale)?;
         let seed = Seed::from_hex(&form.gateway_seed)?;
@@ -206,7 +213,10 @@ struct CardForm {
     feature_bits: u32,
     weight_bits: u32,
     labels: Vec<String>,
+    /// One number, or one for each feature.
     feature_scale: Vec<f64>,
+    /// Empty, or one for each feature.
+    feature_offset: Vec<f64>,
     score_scale: f64,
     gateway_seed: String,
     implied: Implied,
@@ -218,6 +228,8 @@ struct CardForm {
 struct Implied {
     t: u32,
     r: u32,
+    ciphertexts: usize,
+    features_per_ciphertext: usize,
     classes_per_group: usize,
     groups: usize,
     request_element_bytes: usize,
@@ -227,6 +239,7 @@ struct Implied {
     leak_bits_per_score: Option<u32>,
     leak_distance_log2: Option<f64>,
     vectors_to_determine: usize,
+    vectors_for_any_client: usize,
 }
 
 impl Implied {
@@ -240,12 +253,15 @@ impl Implied {
             ("t", self.t == plan.plaintext_bits()),
             ("r", self.r == plan.response_bits()),
             ("layout", self.classes_per_group == shape.classes_per_group && self.groups == shape.groups()),
+            ("layout", self.ciphertexts == plan.layout().ciphertexts),
+            ("layout", self.features_per_ciphertext == plan.layout().block),
             ("request size", self.request_element_bytes == plan.request_shape().encoded_len()),
             ("response size", self.response_element_bytes == shape.encoded_len()),
             ("failure probability", self.log2_p_fail.is_none()),
             ("leak per score", self.leak_bits_per_score == leak.bits_per_score),
             ("statistical distance", same_distance),
             ("number of determining vectors", self.vectors_to_determine == leak.vectors_to_determine),
+            ("number of determining vectors", self.vectors_for_any_client == leak.vectors_for_any_client),
         ] {
             if !agrees {
                 return Err(Error::CardMismatch(what));
@@ -262,7 +278,8 @@ mod tests {
 
     fn card() -> Card {
         let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
-        let scale = Scale::PerFeature((1..=30).map(|i| 0.1 * f64::from(i)).collect());
+        let scales = (1..=30).map(|i| 0.1 * f64::from(i)).collect();
+        let scale = Scale::PerFeature { scales, offsets: (1..=30).map(f64::from).collect() };
         let plan = Plan::new(shape, Privacy::Flooded).unwrap();
         let quantizer = Quantizer::new(8, 30, scale).unwrap();
         let labels = vec!["benign".into(), "malignant".into()];
@@ -286,6 +303,9 @@ mod tests {
             ("\"r\": 33", "\"r\": 34", "r"),
             ("\"classes_per_group\": 2", "\"classes_per_group\": 1", "layout"),
             ("\"groups\": 1", "\"groups\": 2", "layout"),
+            ("\"ciphertexts\": 1", "\"ciphertexts\": 2", "layout"),
+            ("\"features_per_ciphertext\": 30", "\"features_per_ciphertext\": 15", "layout"),
+            ("\"privacy\": \"flooded\"", "\"privacy\": \"statistical\"", "parameter set"),
             ("\"log2_p_fail\": null", "\"log2_p_fail\": -40.0", "failure probability"),
             ("\"leak_bits_per_score\": 21", "\"leak_bits_per_score\": 2", "leak per score"),
             (
@@ -300,9 +320,10 @@ mod tests {
             assert!(matches!(error, Error::CardMismatch(found) if found == what), "{to}: {error}");
         }
         for (from, to) in [
+            ("N2048_Q50", "N4096_Q100"),
             ("N2048_Q50", "N2048_Q54"),
             ("N2048_Q50", "INSECURE_N256"),
-            ("tiresias-card/v1", "tiresias-card/v0"),
+            ("tiresias-card/v2", "tiresias-card/v1"),
             ("\"scores\"", "\"label\""),
             ("\"features\": 30", "\"features\": 31"),
             ("\"features\": 30", "\"features\": 99999999"),

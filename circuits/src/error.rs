@@ -32,15 +32,14 @@ pub enum Error {
         /// Column, counted from 0.
         column: usize,
     },
-    /// No modulus switch leaves room for an exact answer.
+    /// No parameter set leaves room for an exact answer.
     #[error(
-        "the head does not fit: noise bound 2^{noise_log2:.1} at {plaintext_bits} score bits leaves no exact answer; use fewer bits"
+        "the head does not fit: scores of {plaintext_bits} bits leave no room for an exact answer under this privacy; \
+         use fewer bits for features or weights, or where it is `flooded`, `statistical` with its larger modulus"
     )]
     DoesNotFit {
         /// Bits t of the widest score.
         plaintext_bits: u32,
-        /// Logarithm of the proved noise bound.
-        noise_log2: f64,
     },
     /// A features file that could not be read.
     #[error("features: {0}")]

@@ -1,7 +1,7 @@
 //! The circuit over ciphertexts. Start at [`PreparedHead::evaluate`].
 
 use tiresias_keys::{
-    ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, ResponseGroup, Ring, Seed,
+    ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, Parameters, ResponseGroup, Ring, Seed,
     xof::{Role, SecretSeed, Xof},
 };
 
@@ -12,11 +12,17 @@ pub struct PreparedHead {
     plan: Plan,
     config: ConfigId,
     gateway_seed: Seed,
-    /// One polynomial of N values a group, divided by N once and for all.
-    weights: Vec<Vec<u64>>,
-    /// One residue a class.
-    biases: Vec<u64>,
+    groups: Vec<PreparedGroup>,
     switch: ModulusSwitch,
+}
+
+/// The classes that share one response ciphertext.
+struct PreparedGroup {
+    /// One transformed polynomial for each ciphertext of a request, divided by N once and for all.
+    weights: Vec<Vec<u64>>,
+    /// The residues of one encoded bias a class.
+    biases: Vec<u64>,
+    classes: usize,
 }
 
 impl std::fmt::Debug for PreparedHead {
@@ -26,32 +32,29 @@ impl std::fmt::Debug for PreparedHead {
 }
 
 impl PreparedHead {
-    /// Packs and transforms the weights: class j of a group lies reversed at coefficients \[j*d, (j+1)*d), so that
-    /// its dot product with features at coefficients 0 to d-1 appears at coefficient (j+1)*d - 1 of the product.
+    /// Packs and transforms the weights. For each block of D features, class j of a group lies reversed at
+    /// coefficients \[j*D, (j+1)*D) of a polynomial, so that its dot product with the features at coefficients 0 to
+    /// D-1 of a ciphertext appears at coefficient (j+1)*D - 1 of the product. The products are summed over the
+    /// ciphertexts.
     ///
     /// `plan` must be the plan of the head's own shape.
     #[must_use]
     pub fn new(head: &QuantizedHead, plan: Plan, config: ConfigId, gateway_seed: Seed) -> Self {
         assert_eq!(head.shape(), plan.shape(), "a head is prepared with the plan of its own shape");
-        let (ring, d) = (plan.parameters().ring(), plan.shape().features);
-        let weights = head
-            .weight()
-            .chunks(plan.classes_per_group() * d)
-            .map(|classes| {
-                let mut polynomial = vec![0; ring.polynomial_size()];
-                for (block, class) in polynomial.chunks_exact_mut(d).zip(classes.chunks_exact(d)) {
-                    for (coefficient, &weight) in block.iter_mut().zip(class.iter().rev()) {
-                        *coefficient = ring.reduce_signed(i64::from(weight));
-                    }
-                }
-                ring.forward(&mut polynomial);
-                ring.normalize(&mut polynomial);
-                polynomial
-            })
-            .collect();
-        let biases = head.bias().iter().map(|&bias| encode(&plan, bias)).collect();
-        let switch = ModulusSwitch::new(plan.parameters().modulus(), plan.response_bits());
-        Self { plan, config, gateway_seed, weights, biases, switch }
+        let d = plan.shape().features;
+        let groups = head.weight().chunks(plan.classes_per_group() * d);
+        let biases = head.bias().chunks(plan.classes_per_group());
+        let groups = groups.zip(biases).map(|(weights, biases)| {
+            let encoded: Vec<i128> = biases.iter().map(|&bias| encode(&plan, bias)).collect();
+            PreparedGroup {
+                weights: pack(&plan, weights),
+                biases: plan.parameters().ring().reduce(&encoded),
+                classes: biases.len(),
+            }
+        });
+        let groups = groups.collect();
+        let switch = ModulusSwitch::new(plan.parameters(), plan.response_bits());
+        Self { plan, config, gateway_seed, groups, switch }
     }
 
     /// The plan.
@@ -75,9 +78,9 @@ impl PreparedHead {
         item: u32,
     ) -> Result<EncryptedScores, Error> {
         self.check(request)?;
-        let groups = self.evaluate_unswitched(request, response_seed, item, |group| ResponseGroup {
-            mask: group.mask.iter().map(|&residue| self.switch.apply(residue)).collect(),
-            body: group.body.iter().map(|&residue| self.switch.apply(residue)).collect(),
+        let groups = self.evaluate_unswitched(request, response_seed, item, |mask, body| ResponseGroup {
+            mask: self.switch.apply(mask),
+            body: self.switch.apply(body),
         });
         Ok(EncryptedScores::new(self.config, digest, groups))
     }
@@ -85,123 +88,164 @@ impl PreparedHead {
     /// A request that lacks its encryption of zero would be answered without protection of the weights: the codec
     /// lets none through, and this does not either.
     fn check(&self, request: &EncryptedFeatures) -> Result<(), Error> {
-        let n = self.plan.parameters().polynomial_size();
+        let (shape, words) = (self.plan.request_shape(), self.plan.parameters().polynomial_words());
         if request.config() != &self.config {
             return Err(tiresias_keys::Error::ConfigId.into());
         }
-        if request.zero_body().is_some() != self.plan.request_shape().carries_zero {
+        if request.zero_body().is_some() != shape.carries_zero {
             return Err(tiresias_keys::Error::Header("privacy kind").into());
         }
-        for body in std::iter::once(request.body()).chain(request.zero_body()) {
-            if body.len() != n {
-                return Err(Error::Shape { what: "residues of a body", got: body.len(), expected: n });
+        if request.bodies().len() != shape.ciphertexts {
+            return Err(tiresias_keys::Error::Header("number of ciphertexts").into());
+        }
+        for body in request.bodies().iter().map(Vec::as_slice).chain(request.zero_body()) {
+            if body.len() != words {
+                return Err(Error::Shape { what: "residues of a body", got: body.len(), expected: words });
             }
         }
         Ok(())
     }
 
-    /// The evaluation modulo q, each group handed to `finish`.
+    /// The evaluation modulo q: mask and score coefficients of each group, handed to `finish`.
     fn evaluate_unswitched<T>(
         &self,
         request: &EncryptedFeatures,
         response_seed: &SecretSeed,
         item: u32,
-        finish: impl Fn(ResponseGroup) -> T,
+        finish: impl Fn(&[u64], &[u64]) -> T,
     ) -> Vec<T> {
-        let ring = self.plan.parameters().ring();
-        let mut mask = self.expand(Role::FeaturesMask, request);
-        let mut body = request.body().to_vec();
-        ring.forward(&mut mask);
-        ring.forward(&mut body);
-        let zero = self.plan.widths().zip(request.zero_body()).map(|(widths, zero_body)| {
-            let mut mask = self.expand(Role::ZeroMask, request);
-            let mut body = zero_body.to_vec();
-            for polynomial in [&mut mask, &mut body] {
-                ring.forward(polynomial);
-                ring.normalize(polynomial);
-            }
-            Zero { mask, body, widths, response_seed, item }
+        let parameters = self.plan.parameters();
+        let ring = parameters.ring();
+        let features: Vec<Ciphertext> = (request.bodies().iter().zip(0..))
+            .map(|(body, index)| {
+                let mask = self.expand(Role::FeaturesMask, index, request);
+                Ciphertext::transformed(ring, mask, body)
+            })
+            .collect();
+        let zero = self.plan.widths().zip(request.zero_body()).map(|(widths, body)| {
+            let mask = self.expand(Role::ZeroMask, 0, request);
+            let mut zero = Ciphertext::transformed(ring, mask, body);
+            ring.normalize(&mut zero.mask);
+            ring.normalize(&mut zero.body);
+            (zero, Randomness { parameters, widths, response_seed, item })
         });
 
-        let d = self.plan.shape().features;
-        let groups = self.weights.iter().zip(self.biases.chunks(self.plan.classes_per_group())).enumerate();
-        let groups = groups.map(|(index, (weights, biases))| {
-            let mut group_mask = vec![0; ring.polynomial_size()];
-            let mut group_body = vec![0; ring.polynomial_size()];
-            ring.multiply_add(&mut group_mask, &mask, weights);
-            ring.multiply_add(&mut group_body, &body, weights);
-            let mut randomness = zero.as_ref().map(|zero| zero.randomness(ring, index as u32, biases.len()));
-            if let (Some(zero), Some(randomness)) = (&zero, &randomness) {
-                ring.multiply_add(&mut group_mask, &zero.mask, &randomness.rerandomizer);
-                ring.multiply_add(&mut group_body, &zero.body, &randomness.rerandomizer);
+        let (mut mask, mut body) = (ring.zero(), ring.zero());
+        let groups = self.groups.iter().zip(0..).map(|(group, index)| {
+            mask.fill(0);
+            body.fill(0);
+            for (features, weights) in features.iter().zip(&group.weights) {
+                ring.multiply_add(&mut mask, &features.mask, weights);
+                ring.multiply_add(&mut body, &features.body, weights);
             }
-            ring.inverse(&mut group_mask);
-            ring.inverse(&mut group_body);
-            let mut body: Vec<u64> = (group_body.iter().skip(d - 1).step_by(d))
-                .zip(biases)
-                .map(|(&residue, &bias)| ring.add(residue, bias))
-                .collect();
-            if let Some(randomness) = &mut randomness {
-                add_signed(ring, &mut group_mask, &randomness.mask_noise);
-                add_signed(ring, &mut body, &randomness.body_noise);
-                add_signed(ring, &mut body, &randomness.flood);
+            if let Some((zero, randomness)) = &zero {
+                let rerandomizer = randomness.rerandomizer(index);
+                ring.multiply_add(&mut mask, &zero.mask, &rerandomizer);
+                ring.multiply_add(&mut body, &zero.body, &rerandomizer);
             }
-            finish(ResponseGroup { mask: group_mask, body })
+            ring.inverse(&mut mask);
+            ring.inverse(&mut body);
+            let mut scores = self.score_coefficients(&body, group.classes);
+            ring.add(&mut scores, &group.biases);
+            if let Some((_, randomness)) = &zero {
+                ring.add_signed(&mut mask, &randomness.mask_noise(index));
+                ring.add(&mut scores, &randomness.body_noise(index, group.classes));
+            }
+            finish(&mask, &scores)
         });
         groups.collect()
     }
 
-    fn expand(&self, role: Role, request: &EncryptedFeatures) -> Vec<u64> {
+    /// The residues of the score coefficients, D-1, 2D-1 and on; all others are dropped, because they are combinations
+    /// of weights that the scores do not tell.
+    fn score_coefficients(&self, body: &[u64], classes: usize) -> Vec<u64> {
+        let block = self.plan.layout().block;
+        body.chunks_exact(self.plan.parameters().polynomial_size())
+            .flat_map(|residues| residues.iter().skip(block - 1).step_by(block).take(classes).copied())
+            .collect()
+    }
+
+    fn expand(&self, role: Role, index: u32, request: &EncryptedFeatures) -> Vec<u64> {
         let parameters = self.plan.parameters();
         let key = KeyId::request_scoped(parameters, request.seed());
-        let mut mask = vec![0; parameters.polynomial_size()];
-        Xof::mask(parameters, role, &self.config, &key, 0, &self.gateway_seed, request.seed())
-            .uniform(parameters, &mut mask);
-        mask
+        Xof::mask(parameters, role, &self.config, &key, index, &self.gateway_seed, request.seed())
+            .uniform(parameters)
     }
 }
 
-/// The client's encryption of zero (a', b'), transformed, and what fresh randomness is drawn with.
-struct Zero<'a> {
+/// The weight polynomials of one group's classes, one for each block of features.
+fn pack(plan: &Plan, weights: &[i8]) -> Vec<Vec<u64>> {
+    let (ring, d, block) = (plan.parameters().ring(), plan.shape().features, plan.layout().block);
+    (0..d)
+        .step_by(block)
+        .map(|first| {
+            let mut coefficients = vec![0; ring.polynomial_size()];
+            for (coefficients, class) in coefficients.chunks_exact_mut(block).zip(weights.chunks_exact(d)) {
+                let part = &class[first..d.min(first + block)];
+                for (coefficient, &weight) in coefficients.iter_mut().rev().zip(part) {
+                    *coefficient = i64::from(weight);
+                }
+            }
+            let mut polynomial = ring.reduce_small(&coefficients);
+            ring.forward(&mut polynomial);
+            ring.normalize(&mut polynomial);
+            polynomial
+        })
+        .collect()
+}
+
+/// A transformed ciphertext.
+struct Ciphertext {
     mask: Vec<u64>,
     body: Vec<u64>,
+}
+
+impl Ciphertext {
+    fn transformed(ring: &Ring, mut mask: Vec<u64>, body: &[u64]) -> Self {
+        let mut body = body.to_vec();
+        ring.forward(&mut mask);
+        ring.forward(&mut body);
+        Self { mask, body }
+    }
+}
+
+/// Where the fresh randomness of a response comes from.
+struct Randomness<'a> {
+    parameters: &'static Parameters,
     widths: &'a Widths,
     response_seed: &'a SecretSeed,
     item: u32,
 }
 
-/// The randomness of one group.
-struct Randomness {
+impl Randomness<'_> {
     /// u, transformed.
-    rerandomizer: Vec<u64>,
-    mask_noise: Vec<i64>,
-    body_noise: Vec<i64>,
-    flood: Vec<i64>,
-}
-
-impl Zero<'_> {
-    fn randomness(&self, ring: &Ring, group: u32, classes: usize) -> Randomness {
-        let sample = |role, width, count| {
-            let mut samples = vec![0; count];
-            Xof::randomness(self.response_seed, role, group, self.item).tuniform(width, &mut samples);
-            samples
-        };
-        let (n, widths) = (ring.polynomial_size(), self.widths);
-        let small = sample(Role::Rerandomizer, widths.rerandomizer, n);
-        let mut rerandomizer: Vec<u64> = small.iter().map(|&u| ring.reduce_signed(u)).collect();
+    fn rerandomizer(&self, group: u32) -> Vec<u64> {
+        let ring = self.parameters.ring();
+        let mut samples = vec![0; ring.polynomial_size()];
+        self.stream(Role::Rerandomizer, group).tuniform(self.widths.rerandomizer, &mut samples);
+        let mut rerandomizer = ring.reduce_small(&samples);
         ring.forward(&mut rerandomizer);
-        Randomness {
-            rerandomizer,
-            mask_noise: sample(Role::MaskNoise, widths.mask_noise, n),
-            body_noise: sample(Role::BodyNoise, widths.body_noise, classes),
-            flood: sample(Role::Flood, widths.flood, classes),
-        }
+        rerandomizer
     }
-}
 
-fn add_signed(ring: &Ring, residues: &mut [u64], addends: &[i64]) {
-    for (residue, &addend) in residues.iter_mut().zip(addends) {
-        *residue = ring.add(*residue, ring.reduce_signed(addend));
+    /// e1.
+    fn mask_noise(&self, group: u32) -> Vec<i64> {
+        let mut samples = vec![0; self.parameters.polynomial_size()];
+        self.stream(Role::MaskNoise, group).tuniform(self.widths.mask_noise, &mut samples);
+        samples
+    }
+
+    /// The residues of e2 + flood, one for each class of the group.
+    fn body_noise(&self, group: u32, classes: usize) -> Vec<u64> {
+        let (mut noise, mut flood) = (vec![0; classes], vec![0; classes]);
+        self.stream(Role::BodyNoise, group).tuniform_wide(self.widths.body_noise, &mut noise);
+        self.stream(Role::Flood, group).tuniform_wide(self.widths.flood, &mut flood);
+        noise.iter_mut().zip(flood).for_each(|(noise, flood)| *noise += flood);
+        self.parameters.ring().reduce(&noise)
+    }
+
+    fn stream(&self, role: Role, group: u32) -> Xof {
+        Xof::randomness(self.parameters, self.response_seed, role, group, self.item)
     }
 }
 

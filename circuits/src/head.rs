@@ -140,8 +140,8 @@ impl QuantizedHead {
         Ok(Self { shape, weight, bias })
     }
 
-    /// Quantizes a float head for features quantized by `quantizer`. The feature scales are folded into the weights
-    /// and all weights share one step, so that scores of different classes compare.
+    /// Quantizes a float head for features quantized by `quantizer`. The feature scales are folded into the weights,
+    /// the offsets into the biases, and all weights share one step, so that scores of different classes compare.
     pub fn quantize(
         head: &LinearHead,
         quantizer: &Quantizer,
@@ -160,22 +160,28 @@ impl QuantizedHead {
             .enumerate()
             .map(|(at, weight)| weight * quantizer.scale_of(at % shape.features))
             .collect();
+        let biases: Vec<f64> = (head.weight.chunks_exact(shape.features).zip(&head.bias))
+            .map(|(weights, bias)| {
+                let shifts = weights.iter().enumerate().map(|(feature, w)| w * quantizer.offset_of(feature));
+                bias + shifts.sum::<f64>()
+            })
+            .collect();
         let largest = |values: &[f64]| values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         let weight_step = largest(&folded) / shape.weight_limit() as f64;
-        let bias_step = largest(&head.bias) / shape.bias_limit() as f64;
+        let bias_step = largest(&biases) / shape.bias_limit() as f64;
         let step = weight_step.max(bias_step);
         let step = match step {
-            _ if head.weight.iter().chain(&head.bias).all(|value| *value == 0.0) => 1.0,
+            _ if head.weight.iter().chain(&biases).all(|value| *value == 0.0) => 1.0,
             step if step.is_normal() => step,
             _ => {
                 return Err(Error::OutOfRange {
-                    what: "weights times feature scales",
+                    what: "weights times feature scales, and biases plus weights times offsets,",
                     rule: "normal numbers",
                 });
             }
         };
         let weight = folded.iter().map(|weight| (weight / step).round() as i8).collect();
-        let bias = head.bias.iter().map(|bias| (bias / step).round() as i64).collect();
+        let bias = biases.iter().map(|bias| (bias / step).round() as i64).collect();
         let head = Self::new(shape, weight, bias)?;
         Ok(Quantization { head, score_scale: step, limited_by_bias: bias_step > weight_step })
     }
@@ -232,6 +238,25 @@ mod tests {
         let quantized = QuantizedHead::quantize(&head, &quantizer, 8).unwrap();
         assert!(quantized.limited_by_bias);
         assert_eq!(quantized.head.bias(), [quantized.head.shape().bias_limit()]);
+    }
+
+    #[test]
+    fn offsets_are_folded_into_biases_and_spare_their_room() {
+        // Features around 1000: as exported from a pipeline with a standard scaler, the bias undoes the mean.
+        let head = LinearHead::new(vec![1.0, -0.5], vec![-501.2], labels(1)).unwrap();
+        let rows = Features::new(vec![999.0, 1001.0, 1003.0, 1000.0, 1002.0, 998.0], 2).unwrap();
+        let error = |granularity| {
+            let quantizer = Quantizer::calibrate(&rows, 8, granularity).unwrap();
+            let quantized = QuantizedHead::quantize(&head, &quantizer, 8).unwrap();
+            let worst = rows.iter().map(|row| {
+                let integers =
+                    clear::scores(&quantized.head, &quantizer.quantize(row).unwrap().values).unwrap();
+                (integers[0] as f64 * quantized.score_scale - head.scores(row)[0]).abs()
+            });
+            worst.fold(0.0, f64::max)
+        };
+        assert!(error(Granularity::PerFeature) < 0.03);
+        assert!(error(Granularity::PerTensor) > 0.3);
     }
 
     #[test]

@@ -1,41 +1,61 @@
 //! The planner: everything that follows from a head's public numbers.
 //!
-//! A plan is a function of (d, K, feature bits, weight bits, privacy) and the parameter set, by the formulas of
-//! `keys/WIRE.md`. So a client recomputes it from a card before it encrypts, and a card tells nothing of the weights
-//! beyond these numbers.
+//! A plan is a function of (d, K, feature bits, weight bits, privacy), by the formulas of `keys/WIRE.md`. So a client
+//! recomputes it from a card before it encrypts, and a card tells nothing of the weights beyond these numbers.
 //!
 //! The bound behind "exact": let q be the modulus, t the bits of the widest score, B the largest possible noise
 //! before the switch to 2^r. Switching adds at most (N+1)/2, so the answer is exact when
 //! (N+1)/2 + 2^r * B/q < 2^(r-t-1). All noise here is bounded, so this is a proof and not a probability.
+//!
+//! The search for the best layout stands in `search`.
 
-use tiresias_keys::{Parameters, RequestShape, ResponseShape, parameters::N2048_Q50};
+mod search;
+#[cfg(test)]
+mod tests;
+
+use tiresias_keys::{Parameters, RequestShape, ResponseShape};
 
 use crate::Error;
 
-/// The most coordinates of u that the returned coefficients of one group may give away. What is left of the
-/// response mask is then a Ring-LWE sample in dimension N - 256, estimated in SECURITY.md.
-const HINTED_COORDINATES: usize = 256;
+/// The most features of one head.
+pub const MAXIMUM_FEATURES: usize = 16_384;
 
 /// The most classes of one head.
 pub const MAXIMUM_CLASSES: usize = 4096;
+
+/// The most weights of one head: 4,096 classes of 2,048 features.
+pub const MAXIMUM_WEIGHTS: usize = 1 << 23;
 
 /// How a response protects the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privacy {
     /// Re-randomized mask and a flooded body: a client learns the scores and at most t + 1 bits per score.
     Flooded,
+    /// As `Flooded`, with a flood that hides all other noise up to a statistical distance of 2^-40 or less a score
+    /// vector, at twice the modulus. What remains is the Ring-LWE assumption for the response mask.
+    Statistical,
     /// Neither: for weights that are public anyway.
     OpenWeights,
 }
 
 impl Privacy {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Flooded, Self::Statistical, Self::OpenWeights];
+
     /// The name in cards and command lines.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Flooded => "flooded",
+            Self::Statistical => "statistical",
             Self::OpenWeights => "open-weights",
         }
+    }
+
+    /// Whether responses are re-randomized and flooded.
+    #[must_use]
+    pub fn protects_weights(self) -> bool {
+        self != Self::OpenWeights
     }
 }
 
@@ -43,10 +63,10 @@ impl std::str::FromStr for Privacy {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        [Self::Flooded, Self::OpenWeights]
+        Self::ALL
             .into_iter()
             .find(|privacy| privacy.name() == name)
-            .ok_or(Error::OutOfRange { what: "privacy", rule: "flooded or open-weights in this version" })
+            .ok_or(Error::OutOfRange { what: "privacy", rule: "flooded, statistical or open-weights" })
     }
 }
 
@@ -106,15 +126,31 @@ pub struct Widths {
 /// What a response may tell about the weights beyond the scores themselves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leak {
-    /// log2 of the statistical distance between the flood and the flood shifted by the noise that depends on
-    /// weights, summed over the coefficients of a score vector, for clients that encrypt as specified; at most 0.
-    /// It says nothing of the mask, which hides weights computationally. `None` where nothing is flooded.
+    /// log2 of a statistical distance, summed over the coefficients of a score vector, for clients that encrypt as
+    /// specified; at most 0. `Flooded`: between the flood and the flood shifted by the noise that depends on weights;
+    /// it says nothing of the mask, and the body's other noise gives hints about it. `Statistical`: between the flood
+    /// and the flood shifted by all noise, so that the body is a function of the scores alone up to this distance,
+    /// and the mask is a plain Ring-LWE sample. `None` where nothing is flooded.
     pub statistical_distance_log2: Option<f64>,
     /// Bits that any client, however malformed its request, can learn from one returned coefficient. `None` where
     /// the weights are open.
     pub bits_per_score: Option<u32>,
     /// Honest score vectors after which exact scores determine a linear head, whatever the cryptography.
     pub vectors_to_determine: usize,
+    /// Score vectors before which no client, however malformed its requests, has been sent as many bits as the
+    /// weights have: budgets should stay below it.
+    pub vectors_for_any_client: usize,
+}
+
+/// How features and classes lie in polynomials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Ciphertexts m of a request; feature i lies in ciphertext i / block.
+    pub ciphertexts: usize,
+    /// Coefficients D = ceil(d/m) that a ciphertext uses, and that one class takes in a weight polynomial.
+    pub block: usize,
+    /// Classes c that share one weight polynomial, at most N/D.
+    pub classes_per_group: usize,
 }
 
 /// The plan of a head: moduli, layout, widths and proved bounds.
@@ -123,20 +159,20 @@ pub struct Plan {
     shape: HeadShape,
     privacy: Privacy,
     parameters: &'static Parameters,
+    layout: Layout,
     response_bits: u32,
-    classes_per_group: usize,
     widths: Option<Widths>,
-    noise_bound: u64,
+    noise_bound: u128,
 }
 
 impl Plan {
     /// Plans a head, or says which of its numbers is out of range, or that no exact answer fits.
     pub fn new(shape: HeadShape, privacy: Privacy) -> Result<Self, Error> {
-        let parameters = &N2048_Q50;
-        let n = parameters.polynomial_size();
+        let weights = shape.features.saturating_mul(shape.classes);
         for (what, rule, holds) in [
-            ("features", "1 to 2048", (1..=n).contains(&shape.features)),
+            ("features", "1 to 16384", (1..=MAXIMUM_FEATURES).contains(&shape.features)),
             ("classes", "1 to 4096", (1..=MAXIMUM_CLASSES).contains(&shape.classes)),
+            ("features times classes", "at most 8388608", weights <= MAXIMUM_WEIGHTS),
             ("feature bits", "2 to 8", (2..=8).contains(&shape.feature_bits)),
             ("weight bits", "2 to 8", (2..=8).contains(&shape.weight_bits)),
         ] {
@@ -144,33 +180,7 @@ impl Plan {
                 return Err(Error::OutOfRange { what, rule });
             }
         }
-
-        let t = shape.plaintext_bits();
-        let base_widths = (privacy == Privacy::Flooded).then(|| base_widths(parameters, t));
-        let blocks = match base_widths {
-            Some(widths) => (n / shape.features).min(hint_cap(&widths, t)),
-            None => n / shape.features,
-        };
-        // As few groups as the blocks allow, then as few blocks as these groups need: same bytes, less noise.
-        let classes_per_group = shape.classes.div_ceil(shape.classes.div_ceil(blocks));
-
-        let leveled = leveled_noise(parameters, &shape, classes_per_group);
-        let fits = |widths: Option<Widths>| {
-            let bound = leveled + widths.map_or(0, |widths| added_noise(parameters, &widths));
-            (t + 1..parameters.modulus_bits())
-                .find(|&r| is_exact(parameters, t, r, bound))
-                .map(|r| (widths, r, bound))
-        };
-        let candidate = match base_widths {
-            None => fits(None),
-            // The largest flood that fits, at the smallest r at which it fits.
-            Some(base) => (base.body_noise..parameters.modulus_bits())
-                .rev()
-                .find_map(|flood| fits(Some(Widths { flood, ..base }))),
-        };
-        let (widths, response_bits, noise_bound) = candidate
-            .ok_or_else(|| Error::DoesNotFit { plaintext_bits: t, noise_log2: (leveled as f64).log2() })?;
-        Ok(Self { shape, privacy, parameters, response_bits, classes_per_group, widths, noise_bound })
+        search::best(shape, privacy).ok_or(Error::DoesNotFit { plaintext_bits: shape.plaintext_bits() })
     }
 
     /// The head's public numbers.
@@ -191,6 +201,12 @@ impl Plan {
         self.parameters
     }
 
+    /// How features and classes lie in polynomials.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Bits t of the widest score.
     #[must_use]
     pub fn plaintext_bits(&self) -> u32 {
@@ -206,7 +222,7 @@ impl Plan {
     /// Classes c that share one weight polynomial.
     #[must_use]
     pub fn classes_per_group(&self) -> usize {
-        self.classes_per_group
+        self.layout.classes_per_group
     }
 
     /// The widths of the gateway's randomness, where there is any.
@@ -217,7 +233,7 @@ impl Plan {
 
     /// The proved bound of the noise before the modulus switch, flood included, in units of 1/q.
     #[must_use]
-    pub fn noise_bound(&self) -> u64 {
+    pub fn noise_bound(&self) -> u128 {
         self.noise_bound
     }
 
@@ -225,15 +241,19 @@ impl Plan {
     /// it below 2^(r-t-1).
     #[must_use]
     pub fn switched_noise_bound(&self) -> u64 {
-        let (n, q) = (self.parameters.polynomial_size() as u128, u128::from(self.parameters.modulus()));
-        let twice = (n + 1) * q + (u128::from(self.noise_bound) << (self.response_bits + 1));
+        let (n, q) = (self.parameters.polynomial_size() as u128, self.parameters.modulus());
+        let twice = (n + 1) * q + (self.noise_bound << (self.response_bits + 1));
         twice.div_ceil(2 * q) as u64
     }
 
     /// The exact size and layout of requests.
     #[must_use]
     pub fn request_shape(&self) -> RequestShape {
-        RequestShape { parameters: self.parameters, carries_zero: self.widths.is_some() }
+        RequestShape {
+            parameters: self.parameters,
+            ciphertexts: self.layout.ciphertexts,
+            carries_zero: self.widths.is_some(),
+        }
     }
 
     /// The exact size and layout of responses.
@@ -244,125 +264,31 @@ impl Plan {
             rerandomized: self.widths.is_some(),
             modulus_bits: self.response_bits,
             classes: self.shape.classes,
-            classes_per_group: self.classes_per_group,
+            classes_per_group: self.layout.classes_per_group,
+            block: self.layout.block,
         }
     }
 
     /// What a response may tell about the weights.
     #[must_use]
     pub fn leak(&self) -> Leak {
-        let determined = self.shape.features + 1;
+        let shape = &self.shape;
         let Some(widths) = self.widths else {
-            return Leak { statistical_distance_log2: None, bits_per_score: None, vectors_to_determine: 1 };
+            return Leak {
+                statistical_distance_log2: None,
+                bits_per_score: None,
+                vectors_to_determine: 1,
+                vectors_for_any_client: 1,
+            };
         };
-        let shift = leveled_noise(self.parameters, &self.shape, self.classes_per_group) as f64;
-        let distance = (self.shape.classes as f64 * shift).log2() - f64::from(widths.flood + 1);
+        let shift = search::hidden_noise(self.parameters, shape, self.privacy, &self.layout, &widths) as f64;
+        let distance = (shape.classes as f64 * shift).log2() - f64::from(widths.flood + 1);
+        let bits = self.plaintext_bits() + 1;
         Leak {
             statistical_distance_log2: Some(distance.min(0.0)),
-            bits_per_score: Some(self.plaintext_bits() + 1),
-            vectors_to_determine: determined,
-        }
-    }
-}
-
-/// The widths that depend on t alone; the flood is filled in by the planner. At t = 24: u TUniform(4),
-/// e1 TUniform(10). Their shares of the half step q/2^(t+1) are 1/128 and 1/16.
-fn base_widths(parameters: &Parameters, t: u32) -> Widths {
-    let half_step = parameters.modulus_bits() - t - 1;
-    let n = parameters.polynomial_size().trailing_zeros();
-    Widths {
-        rerandomizer: half_step - 7 - n - parameters.noise_bits(),
-        mask_noise: half_step - 4 - n,
-        body_noise: parameters.noise_bits(),
-        flood: 0,
-    }
-}
-
-/// A client that sends a malformed b' reads at most t + 1 bits from a returned coefficient, charged as
-/// (t+1)/(b_u+1) coordinates of u given outright.
-fn hint_cap(widths: &Widths, t: u32) -> usize {
-    HINTED_COORDINATES * (widths.rerandomizer as usize + 1) / (t as usize + 1)
-}
-
-/// Noise of the product and of encoding: |e*w_g| <= 2^b * c*d*2^(b_w-1), half a unit for each encoded feature
-/// times its weight, and half a unit for the bias.
-fn leveled_noise(parameters: &Parameters, shape: &HeadShape, classes_per_group: usize) -> u64 {
-    let weights = (shape.features as u64) << (shape.weight_bits - 1);
-    ((weights * classes_per_group as u64) << parameters.noise_bits()) + weights / 2 + 1
-}
-
-/// Noise that the gateway adds: |u*e'| <= N*2^b_u*2^b, |e1*s| <= N*2^b_e1, |e2| and the flood.
-fn added_noise(parameters: &Parameters, widths: &Widths) -> u64 {
-    let n = parameters.polynomial_size() as u64;
-    (n << (widths.rerandomizer + parameters.noise_bits()))
-        + (n << widths.mask_noise)
-        + (1 << widths.body_noise)
-        + (1 << widths.flood)
-}
-
-/// (N+1)/2 + 2^r * bound/q < 2^(r-t-1), times 2q.
-fn is_exact(parameters: &Parameters, t: u32, r: u32, bound: u64) -> bool {
-    let (n, q) = (parameters.polynomial_size() as u128, u128::from(parameters.modulus()));
-    (n + 1) * q + (u128::from(bound) << (r + 1)) < q << (r - t)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shape(features: usize, classes: usize, bits: u32) -> HeadShape {
-        HeadShape { features, classes, feature_bits: bits, weight_bits: bits }
-    }
-
-    #[test]
-    fn the_plan_of_512_by_14_is_the_published_one() {
-        let plan = Plan::new(shape(512, 14, 8), Privacy::Flooded).unwrap();
-        assert_eq!((plan.plaintext_bits(), plan.response_bits(), plan.classes_per_group()), (24, 37, 4));
-        let widths = Widths { rerandomizer: 4, mask_noise: 10, body_noise: 3, flood: 24 };
-        assert_eq!(plan.widths(), Some(&widths));
-        assert_eq!(plan.request_shape().encoded_len(), 25_705);
-        assert_eq!(plan.response_shape().encoded_len(), 38_060);
-        assert_eq!(plan.leak().bits_per_score, Some(25));
-        assert_eq!(plan.leak().vectors_to_determine, 513);
-    }
-
-    #[test]
-    fn every_plan_in_range_is_exact_and_keeps_its_mask() {
-        for features in [1, 2, 3, 30, 511, 512, 513, 768, 1024, 1025, 2047, 2048] {
-            for classes in [1, 2, 14, 100, 4096] {
-                for (feature_bits, weight_bits) in [(2, 2), (2, 8), (8, 2), (4, 4), (8, 8)] {
-                    for privacy in [Privacy::Flooded, Privacy::OpenWeights] {
-                        let shape = HeadShape { features, classes, feature_bits, weight_bits };
-                        let plan = Plan::new(shape, privacy).unwrap();
-                        let room = 1 << (plan.response_bits() - plan.plaintext_bits() - 1);
-                        assert!(plan.switched_noise_bound() <= room, "{shape:?}");
-                        assert!(plan.classes_per_group() * features <= 2048);
-                        assert!(shape.bias_limit() > 0);
-                        if let Some(widths) = plan.widths() {
-                            assert!(widths.rerandomizer >= 2 && widths.mask_noise >= 8);
-                            assert!(plan.response_bits() <= plan.plaintext_bits() + 14);
-                            let hints = (plan.plaintext_bits() as usize + 1) * plan.classes_per_group();
-                            assert!(hints <= 256 * (widths.rerandomizer as usize + 1));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused_by_name() {
-        for (bad, name) in [
-            (shape(0, 2, 8), "features"),
-            (shape(2049, 2, 8), "features"),
-            (shape(30, 0, 8), "classes"),
-            (shape(30, 4097, 8), "classes"),
-            (shape(30, 2, 1), "feature bits"),
-            (shape(30, 2, 9), "feature bits"),
-            (HeadShape { weight_bits: 9, ..shape(30, 2, 8) }, "weight bits"),
-        ] {
-            let error = Plan::new(bad, Privacy::Flooded).unwrap_err();
-            assert!(matches!(error, Error::OutOfRange { what, .. } if what == name), "{error}");
+            bits_per_score: Some(bits),
+            vectors_to_determine: shape.features + 1,
+            vectors_for_any_client: (shape.features * shape.weight_bits as usize).div_ceil(bits as usize),
         }
     }
 }

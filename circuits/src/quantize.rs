@@ -1,22 +1,27 @@
-//! Symmetric quantization: x_q = round(x / scale), clipped to |x_q| < 2^(bits-1).
+//! Affine quantization: x_q = round((x - offset) / scale), clipped to |x_q| < 2^(bits-1).
 
 use crate::{Error, Features};
 
-/// The step of a quantized feature.
+/// The step of a quantized feature, and the value that becomes 0.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scale {
-    /// One step for all features.
+    /// One step for all features, around 0.
     PerTensor(f64),
-    /// One step for each feature.
-    PerFeature(Vec<f64>),
+    /// A step and an offset for each feature.
+    PerFeature {
+        /// d steps.
+        scales: Vec<f64>,
+        /// d offsets.
+        offsets: Vec<f64>,
+    },
 }
 
 /// How finely features are calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Granularity {
-    /// One scale for all features: embeddings, whose coordinates have like ranges.
+    /// One scale for all features, symmetric: embeddings, whose coordinates have like ranges.
     PerTensor,
-    /// One scale a feature: measurements of different units.
+    /// A scale and an offset for each feature: measurements of different units, ranges that do not contain 0.
     PerFeature,
 }
 
@@ -44,42 +49,56 @@ impl std::fmt::Debug for QuantizedRow {
 }
 
 impl Quantizer {
-    /// Builds a quantizer for `features` columns. Errors where a scale is not a positive finite number, where there
-    /// are not 1 or `features` of them, or where `bits` is not in 2..=8.
+    /// Builds a quantizer for `features` columns. Errors where a scale is not a positive finite number, an offset is not
+    /// finite, where there are not 1 or `features` of them, or where `bits` is not in 2..=8.
     pub fn new(bits: u32, features: usize, scale: Scale) -> Result<Self, Error> {
-        if !(2..=8).contains(&bits) {
-            return Err(Error::OutOfRange { what: "feature bits", rule: "2 to 8" });
-        }
-        let scales = match &scale {
-            Scale::PerTensor(scale) => std::slice::from_ref(scale),
-            Scale::PerFeature(scales) if scales.len() == features => scales,
-            Scale::PerFeature(scales) => {
-                return Err(Error::Shape { what: "quantizer scales", got: scales.len(), expected: features });
+        check_bits(bits)?;
+        let (scales, offsets) = match &scale {
+            Scale::PerTensor(scale) => (std::slice::from_ref(scale), [].as_slice()),
+            Scale::PerFeature { scales, offsets } => {
+                for (what, got) in [("quantizer scales", scales.len()), ("quantizer offsets", offsets.len())]
+                {
+                    if got != features {
+                        return Err(Error::Shape { what, got, expected: features });
+                    }
+                }
+                (scales.as_slice(), offsets.as_slice())
             }
         };
         if !scales.iter().all(|scale| scale.is_normal() && *scale > 0.0) {
             return Err(Error::OutOfRange { what: "a quantizer scale", rule: "a positive finite number" });
         }
+        if !offsets.iter().all(|offset| offset.is_finite()) {
+            return Err(Error::OutOfRange { what: "a quantizer offset", rule: "a finite number" });
+        }
         Ok(Self { bits, features, scale })
     }
 
-    /// Calibrates on given rows: the largest magnitude seen becomes the largest integer.
+    /// Calibrates on given rows: the ends of the range seen become the ends of the integers' range.
     pub fn calibrate(rows: &Features, bits: u32, granularity: Granularity) -> Result<Self, Error> {
-        if !(2..=8).contains(&bits) {
-            return Err(Error::OutOfRange { what: "feature bits", rule: "2 to 8" });
-        }
+        check_bits(bits)?;
         let limit = f64::from((1_u32 << (bits - 1)) - 1);
-        // A feature that is zero throughout calibration carries nothing: any step will do.
-        let step = |largest: f64| if (largest / limit).is_normal() { largest / limit } else { 1.0 };
-        let mut largest = vec![0.0_f64; rows.columns()];
+        // A feature that is constant throughout calibration carries nothing: any step will do.
+        let step = |reach: f64| if (reach / limit).is_normal() { reach / limit } else { 1.0 };
+        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); rows.columns()];
         for row in rows {
-            for (largest, value) in largest.iter_mut().zip(row) {
-                *largest = largest.max(value.abs());
+            for ((least, largest), value) in ranges.iter_mut().zip(row) {
+                (*least, *largest) = (least.min(*value), largest.max(*value));
             }
         }
         let scale = match granularity {
-            Granularity::PerTensor => Scale::PerTensor(step(largest.into_iter().fold(0.0, f64::max))),
-            Granularity::PerFeature => Scale::PerFeature(largest.into_iter().map(step).collect()),
+            Granularity::PerTensor => {
+                let reach = |(least, largest): (f64, f64)| least.abs().max(largest.abs());
+                Scale::PerTensor(step(ranges.into_iter().map(reach).fold(0.0, f64::max)))
+            }
+            Granularity::PerFeature => {
+                let center = |(least, largest): (f64, f64)| least / 2.0 + largest / 2.0;
+                let reach = |(least, largest): (f64, f64)| largest / 2.0 - least / 2.0;
+                Scale::PerFeature {
+                    scales: ranges.iter().map(|&range| step(reach(range))).collect(),
+                    offsets: ranges.iter().map(|&range| center(range)).collect(),
+                }
+            }
         };
         Self::new(bits, rows.columns(), scale)
     }
@@ -101,7 +120,16 @@ impl Quantizer {
     pub fn scale_of(&self, feature: usize) -> f64 {
         match &self.scale {
             Scale::PerTensor(scale) => *scale,
-            Scale::PerFeature(scales) => scales.get(feature).copied().unwrap_or(1.0),
+            Scale::PerFeature { scales, .. } => scales.get(feature).copied().unwrap_or(1.0),
+        }
+    }
+
+    /// The value of one feature that becomes 0.
+    #[must_use]
+    pub fn offset_of(&self, feature: usize) -> f64 {
+        match &self.scale {
+            Scale::PerTensor(_) => 0.0,
+            Scale::PerFeature { offsets, .. } => offsets.get(feature).copied().unwrap_or(0.0),
         }
     }
 
@@ -117,7 +145,7 @@ impl Quantizer {
             .iter()
             .enumerate()
             .map(|(column, &value)| {
-                let scaled = (value / self.scale_of(column)).round();
+                let scaled = ((value - self.offset_of(column)) / self.scale_of(column)).round();
                 if scaled.is_nan() {
                     return Err(Error::NotFinite { what: "features", row: 0, column });
                 }
@@ -126,6 +154,13 @@ impl Quantizer {
             })
             .collect::<Result<_, _>>()?;
         Ok(QuantizedRow { values, clipped })
+    }
+}
+
+fn check_bits(bits: u32) -> Result<(), Error> {
+    match bits {
+        2..=8 => Ok(()),
+        _ => Err(Error::OutOfRange { what: "feature bits", rule: "2 to 8" }),
     }
 }
 
@@ -141,8 +176,11 @@ mod tests {
     fn calibrated_rows_span_the_range_and_are_not_clipped() {
         let quantizer = Quantizer::calibrate(&rows(), 8, Granularity::PerFeature).unwrap();
         let quantized: Vec<_> = rows().iter().map(|row| quantizer.quantize(row).unwrap()).collect();
+        // Ranges [-2, 1], [-50.5, 127] and [0, 0]: both ends of each are reached.
         assert_eq!(quantized[0].values, [-127, 127, 0]);
-        assert_eq!(quantized[1].values, [64, -51, 0]);
+        assert_eq!(quantized[1].values, [127, -127, 0]);
+        assert_eq!((quantizer.offset_of(0), quantizer.offset_of(1)), (-0.5, 38.25));
+        assert_eq!(quantizer.quantize(&[-0.5, 38.25, 0.0]).unwrap().values, [0, 0, 0]);
         assert!(quantized.iter().all(|row| row.clipped == 0));
 
         let quantizer = Quantizer::calibrate(&rows(), 4, Granularity::PerTensor).unwrap();
@@ -164,7 +202,14 @@ mod tests {
         for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE / 2.0] {
             assert!(Quantizer::new(8, 2, Scale::PerTensor(scale)).is_err());
         }
-        assert!(Quantizer::new(8, 2, Scale::PerFeature(vec![1.0])).is_err());
+        let per_feature = |scales: &[f64], offsets: &[f64]| {
+            let (scales, offsets) = (scales.to_vec(), offsets.to_vec());
+            Quantizer::new(8, 2, Scale::PerFeature { scales, offsets })
+        };
+        assert!(per_feature(&[1.0, 2.0], &[0.0, -7.5]).is_ok());
+        assert!(matches!(per_feature(&[1.0], &[0.0, 0.0]), Err(Error::Shape { .. })));
+        assert!(matches!(per_feature(&[1.0, 1.0], &[0.0]), Err(Error::Shape { .. })));
+        assert!(per_feature(&[1.0, 1.0], &[0.0, f64::NAN]).is_err());
         assert!(Quantizer::new(1, 2, Scale::PerTensor(1.0)).is_err());
     }
 }

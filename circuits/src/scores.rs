@@ -1,12 +1,15 @@
 //! Integers to plaintext and back, and what a clinic reads off a score vector.
 
+use zeroize::Zeroizing;
+
 use crate::{Error, Plan};
 
-/// Encodes a quantized row as a plaintext of N residues: round(x * q / 2^t) at coefficients 0 to d-1.
+/// Encodes a quantized row as the plaintexts of its ciphertexts: round(x * q / 2^t) for feature i at coefficient
+/// i mod D of ciphertext floor(i / D), where D is the block of the plan's layout.
 ///
 /// Rounding each value is essential: x * floor(q / 2^t) would be off by nearly 1 for each unit of x, for a prime just
 /// below a power of two, and so by nearly the whole half step in the widest scores at t = 25.
-pub fn encode_features(plan: &Plan, row: &[i64]) -> Result<Vec<u64>, Error> {
+pub fn encode_features(plan: &Plan, row: &[i64]) -> Result<Vec<Zeroizing<Vec<u64>>>, Error> {
     let shape = plan.shape();
     if row.len() != shape.features {
         return Err(Error::Shape { what: "features per row", got: row.len(), expected: shape.features });
@@ -14,18 +17,22 @@ pub fn encode_features(plan: &Plan, row: &[i64]) -> Result<Vec<u64>, Error> {
     if row.iter().any(|x| x.abs() > shape.feature_limit()) {
         return Err(Error::OutOfRange { what: "a quantized feature", rule: "within its bit width" });
     }
-    let mut plaintext = vec![0; plan.parameters().polynomial_size()];
-    for (residue, &x) in plaintext.iter_mut().zip(row) {
-        *residue = encode(plan, x);
-    }
-    Ok(plaintext)
+    let parameters = plan.parameters();
+    let plaintext = |part: &[i64]| {
+        let mut encoded = Zeroizing::new(vec![0; parameters.polynomial_size()]);
+        encoded.iter_mut().zip(part).for_each(|(slot, &x)| *slot = encode(plan, x));
+        Zeroizing::new(parameters.ring().reduce(&encoded))
+    };
+    Ok(row.chunks(plan.layout().block).map(plaintext).collect())
 }
 
-/// round(value * q / 2^t) mod q, for |value| < 2^(t-1).
-pub(crate) fn encode(plan: &Plan, value: i64) -> u64 {
-    let (q, t) = (i128::from(plan.parameters().modulus()), plan.plaintext_bits());
-    let rounded = (i128::from(value) * q + (1 << (t - 1))) >> t;
-    rounded.rem_euclid(q) as u64
+/// round(value * q / 2^t), for |value| < 2^(t-1).
+pub(crate) fn encode(plan: &Plan, value: i64) -> i128 {
+    let (q, t) = (plan.parameters().modulus() as i128, plan.plaintext_bits());
+    // value*q may take more than 127 bits: q is split at bit t.
+    let (high, low) = (q >> t, q & ((1 << t) - 1));
+    let value = i128::from(value);
+    value * high + ((value * low + (1 << (t - 1))) >> t)
 }
 
 /// Decodes phases modulo 2^r to K integers: the nearest multiple of 2^(r-t), modulo 2^t, centred.
@@ -90,20 +97,36 @@ mod tests {
 
     #[test]
     fn encoding_is_rounding_to_nearest() {
-        let shape = HeadShape { features: 1024, classes: 2, feature_bits: 8, weight_bits: 8 };
-        let plan = Plan::new(shape, Privacy::Flooded).unwrap();
-        let q = i128::from(plan.parameters().modulus());
-        for x in -127..=127_i64 {
-            let encoded = i128::from(encode(&plan, x));
-            // |2^t * encoded - x*q| <= 2^(t-1) modulo 2^t * q
-            let t = plan.plaintext_bits();
-            let off = ((encoded << t) - i128::from(x) * q).rem_euclid(q << t);
-            let off = off.min((q << t) - off);
-            assert!(off <= 1 << (t - 1));
+        for privacy in Privacy::ALL {
+            let shape = HeadShape { features: 1024, classes: 2, feature_bits: 8, weight_bits: 8 };
+            let plan = Plan::new(shape, privacy).unwrap();
+            let (q, t) = (plan.parameters().modulus() as i128, plan.plaintext_bits());
+            let bias = shape.bias_limit();
+            for x in (-127..=127_i64).chain([bias, -bias, (1 << (t - 1)) - 1, 1 - (1 << (t - 1))]) {
+                // |2^t * encoded - x*q| <= 2^(t-1), and x*q < 2^127 here.
+                let off = (encode(&plan, x) << t) - i128::from(x) * q;
+                assert!(off.abs() <= 1 << (t - 1));
+            }
         }
-        // The tempting encoding x * floor(q / 2^t) is off by nearly 1 a unit (2^t after scaling): this is why it is not used.
-        let t = plan.plaintext_bits();
+        // The tempting encoding x * floor(q / 2^t) is off by nearly 1 a unit (2^t after scaling): this is why it is
+        // not used.
+        let (q, t) = ((1_i128 << 50) - 16_383, 25);
         assert!(q - ((q >> t) << t) > (1 << t) * 99 / 100);
+    }
+
+    #[test]
+    fn features_are_spread_over_the_ciphertexts_in_blocks() {
+        let shape = HeadShape { features: 2560, classes: 14, feature_bits: 8, weight_bits: 8 };
+        let plan = Plan::new(shape, Privacy::Flooded).unwrap();
+        let row: Vec<i64> = (0..2560).map(|i| i % 255 - 127).collect();
+        let plaintexts = encode_features(&plan, &row).unwrap();
+        let block = plan.layout().block;
+        assert_eq!((plaintexts.len(), block), (plan.layout().ciphertexts, 1280));
+        for (i, &x) in row.iter().enumerate() {
+            let expected = plan.parameters().ring().reduce(&[encode(&plan, x)]);
+            assert_eq!(plaintexts[i / block][i % block], expected[0]);
+        }
+        assert!(plaintexts.iter().all(|plaintext| plaintext[block..].iter().all(|&residue| residue == 0)));
     }
 
     #[test]

@@ -37,13 +37,13 @@ impl Served {
 
     fn request(&self) -> EncryptedFeatures {
         let plan = self.head.plan();
-        let plaintext = scores::encode_features(plan, &[1, 2, 3, 4, 5, 6]).unwrap();
+        let plaintexts = scores::encode_features(plan, &[1, 2, 3, 4, 5, 6]).unwrap();
         let context = RequestContext {
             config: &self.config,
             gateway_seed: &self.gateway_seed,
             shape: &plan.request_shape(),
         };
-        SecretKey::generate(&N2048_Q50).unwrap().encrypt(&plaintext, &context).unwrap()
+        SecretKey::generate(&N2048_Q50).unwrap().encrypt(&plaintexts, &context).unwrap()
     }
 
     /// The attack: what weights does the response to `request` give?
@@ -51,17 +51,16 @@ impl Served {
         let response = self.head.evaluate(request, Digest::of(b"request"), response_seed, 0).unwrap();
         let parameters = &N2048_Q50;
         let key = KeyId::request_scoped(parameters, request.seed());
-        let mut mask = vec![0; 2048];
         let seeds = (&self.gateway_seed, request.seed());
-        Xof::mask(parameters, Role::FeaturesMask, &self.config, &key, 0, seeds.0, seeds.1)
-            .uniform(parameters, &mut mask);
+        let mask = Xof::mask(parameters, Role::FeaturesMask, &self.config, &key, 0, seeds.0, seeds.1)
+            .uniform(parameters);
         closest_weights(&mask, &response.groups()[0].mask, self.head.plan().response_bits())
     }
 }
 
 /// Solves mask * w = answer (rounded to r bits) for d small weights: Kannan's embedding and LLL.
 fn closest_weights(mask: &[u64], answer: &[u64], r: u32) -> Option<Vec<i64>> {
-    let (d, q) = (WEIGHTS.len(), i128::from(N2048_Q50.modulus()));
+    let (d, q) = (WEIGHTS.len(), N2048_Q50.modulus() as i128);
     let error = q >> (r + 1);
     let weight_unit = error / 128;
     let (columns, mut basis) = (d + SAMPLES + 1, Vec::new());

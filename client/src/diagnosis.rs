@@ -87,12 +87,12 @@ impl Model {
     pub fn encrypt(&self, row: &[f64]) -> Result<Encrypted, Error> {
         let plan = self.card.plan();
         let quantized = self.card.quantizer().quantize(row)?;
-        let plaintext = zeroize::Zeroizing::new(scores::encode_features(plan, &quantized.values)?);
+        let plaintexts = scores::encode_features(plan, &quantized.values)?;
         let shape = plan.request_shape();
         let key = SecretKey::generate(plan.parameters())?;
         let context =
             RequestContext { config: &self.config, gateway_seed: self.card.gateway_seed(), shape: &shape };
-        let element = key.encrypt(&plaintext, &context)?.to_bytes(&shape);
+        let element = key.encrypt(&plaintexts, &context)?.to_bytes(&shape);
         let digest = EncryptedFeatures::digest(&element);
         Ok(Encrypted { element, pending: Pending { key, digest }, clipped: quantized.clipped })
     }
@@ -106,17 +106,16 @@ impl Model {
     /// Checks that `element` answers the pending request, decrypts it and reads the scores. The key is used up.
     pub fn decrypt(&self, index: usize, pending: Pending, element: &[u8]) -> Result<Diagnosis, Error> {
         let scores = self.check(&pending, element)?;
-        Ok(self.read(index, pending.key, &scores))
+        self.read(index, pending.key, &scores)
     }
 
     /// Decrypts a checked answer and reads the scores. The key is used up.
-    #[must_use]
-    pub fn read(&self, index: usize, key: SecretKey, scores: &EncryptedScores) -> Diagnosis {
+    pub fn read(&self, index: usize, key: SecretKey, scores: &EncryptedScores) -> Result<Diagnosis, Error> {
         let plan = self.card.plan();
-        let phases = key.decrypt(scores, &plan.response_shape(), plan.shape().features);
+        let phases = key.decrypt(scores, &plan.response_shape())?;
         let scores_q = scores::decode_phases(plan, phases.as_slice());
         let reading = scores::read(&scores_q, self.card.score_scale());
         let label = reading.class.and_then(|class| self.card.labels().get(class)).cloned();
-        Diagnosis { index, label, scores_q, scores: reading.scores, margin: reading.margin }
+        Ok(Diagnosis { index, label, scores_q, scores: reading.scores, margin: reading.margin })
     }
 }

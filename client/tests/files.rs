@@ -227,7 +227,7 @@ fn a_saved_card_is_enough_and_an_edited_one_is_refused() {
         ("another set", "\"N2048_Q50\"", "\"N2048_Q54\"", "unknown_parameters"),
         ("a leak denied", "\"leak_bits_per_score\": ", "\"leak_bits_per_score\": 1", "card_mismatch"),
         ("another policy", "\"scores\"", "\"label\"", "bad_card"),
-        ("another format", "tiresias-card/v1", "tiresias-card/v0", "bad_card"),
+        ("another format", "tiresias-card/v2", "tiresias-card/v1", "bad_card"),
         ("another field", "\"policy\"", "\"extra\": 1, \"policy\"", "bad_card"),
         ("cut", "{", "", "bad_card"),
     ] {

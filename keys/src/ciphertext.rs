@@ -7,6 +7,8 @@ use crate::{ConfigId, Digest, Parameters, Seed};
 pub struct RequestShape {
     /// The parameter set.
     pub parameters: &'static Parameters,
+    /// Ciphertexts m that carry the features, 1 to 255.
+    pub ciphertexts: usize,
     /// Whether the request carries an encryption of zero, with which the gateway re-randomizes its answer.
     pub carries_zero: bool,
 }
@@ -24,6 +26,8 @@ pub struct ResponseShape {
     pub classes: usize,
     /// Score coefficients in each group; the last group may hold fewer.
     pub classes_per_group: usize,
+    /// Coefficients D of one class in a weight polynomial: the scores of a group lie at coefficients D-1, 2D-1, ...
+    pub block: usize,
 }
 
 impl ResponseShape {
@@ -40,21 +44,21 @@ impl ResponseShape {
     }
 }
 
-/// One encrypted feature vector: the bodies of a seeded GLWE ciphertext and, where the model asks for it, of a
-/// seeded encryption of zero under the same request-scoped key. The masks are expanded from the seed.
+/// One encrypted feature vector: the bodies of its seeded GLWE ciphertexts and, where the model asks for it, of a
+/// seeded encryption of zero, all under one request-scoped key. The masks are expanded from the seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncryptedFeatures {
     pub(crate) config: ConfigId,
     pub(crate) seed: Seed,
-    pub(crate) body: Vec<u64>,
+    pub(crate) bodies: Vec<Vec<u64>>,
     pub(crate) zero_body: Option<Vec<u64>>,
 }
 
 impl EncryptedFeatures {
-    /// Assembles a request from polynomials of N residues in \[0, q).
+    /// Assembles a request from polynomials, each N residues for each prime of the parameter set.
     #[must_use]
-    pub fn new(config: ConfigId, seed: Seed, body: Vec<u64>, zero_body: Option<Vec<u64>>) -> Self {
-        Self { config, seed, body, zero_body }
+    pub fn new(config: ConfigId, seed: Seed, bodies: Vec<Vec<u64>>, zero_body: Option<Vec<u64>>) -> Self {
+        Self { config, seed, bodies, zero_body }
     }
 
     /// The circuit card that this was encrypted for.
@@ -69,13 +73,13 @@ impl EncryptedFeatures {
         &self.seed
     }
 
-    /// The body b = a*s + e + plaintext, N residues modulo q.
+    /// The bodies b = a*s + e + plaintext, one polynomial a ciphertext.
     #[must_use]
-    pub fn body(&self) -> &[u64] {
-        &self.body
+    pub fn bodies(&self) -> &[Vec<u64>] {
+        &self.bodies
     }
 
-    /// The body b' = a'*s + e' of the encryption of zero, N residues modulo q.
+    /// The body b' = a'*s + e' of the encryption of zero, one polynomial.
     #[must_use]
     pub fn zero_body(&self) -> Option<&[u64]> {
         self.zero_body.as_deref()

@@ -4,11 +4,11 @@
 
 use crate::{
     ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape,
-    Seed, bits,
+    Seed, bits, parameters::RESIDUE_BITS,
 };
 
 /// The frame version that this crate writes and reads.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 const REQUEST: &str = "request";
 const RESPONSE: &str = "response";
@@ -23,17 +23,18 @@ impl RequestShape {
     /// Bytes of one encoded [`EncryptedFeatures`].
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let polynomials = 1 + usize::from(self.carries_zero);
+        let polynomials = self.ciphertexts + usize::from(self.carries_zero);
         HEADER_LEN + polynomials * self.polynomial_len() + TRAILER_LEN
     }
 
     fn polynomial_len(&self) -> usize {
-        bits::packed_len(self.parameters.polynomial_size(), self.parameters.modulus_bits())
+        bits::packed_len(self.parameters.polynomial_words(), RESIDUE_BITS)
     }
 
     fn header(&self) -> [u8; 8] {
         let [a, b, c, d] = *REQUEST_MAGIC;
-        [a, b, c, d, VERSION, self.parameters.code(), u8::from(self.carries_zero), 0]
+        let ciphertexts = self.ciphertexts as u8;
+        [a, b, c, d, VERSION, self.parameters.code(), u8::from(self.carries_zero), ciphertexts]
     }
 }
 
@@ -64,8 +65,8 @@ impl EncryptedFeatures {
         out.extend_from_slice(&shape.header());
         out.extend_from_slice(self.config.as_bytes());
         out.extend_from_slice(self.seed.as_bytes());
-        for polynomial in std::iter::once(&self.body).chain(&self.zero_body) {
-            bits::pack(polynomial, shape.parameters.modulus_bits(), &mut out);
+        for polynomial in self.bodies.iter().chain(&self.zero_body) {
+            bits::pack(polynomial, RESIDUE_BITS, &mut out);
         }
         seal(out)
     }
@@ -88,19 +89,17 @@ impl EncryptedFeatures {
             return Err(Error::ConfigId);
         }
         let seed = Seed::from_bytes(frame.array()?);
+        let parameters = shape.parameters;
         let mut polynomial = || {
-            let parameters = shape.parameters;
-            let residues = bits::unpack(
-                frame.take(shape.polynomial_len())?,
-                parameters.polynomial_size(),
-                parameters.modulus_bits(),
-            )?;
-            let canonical = residues.iter().all(|&residue| residue < parameters.modulus());
+            let bytes = frame.take(shape.polynomial_len())?;
+            let residues = bits::unpack(bytes, parameters.polynomial_words(), RESIDUE_BITS)?;
+            let mut parts = residues.chunks(parameters.polynomial_size()).zip(parameters.primes());
+            let canonical = parts.all(|(part, prime)| part.iter().all(|residue| residue < prime));
             if canonical { Ok(residues) } else { Err(Error::NotCanonical) }
         };
-        let body = polynomial()?;
+        let bodies = (0..shape.ciphertexts).map(|_| polynomial()).collect::<Result<_, _>>()?;
         let zero_body = if shape.carries_zero { Some(polynomial()?) } else { None };
-        Ok((Self { config: found, seed, body, zero_body }, frame.digest))
+        Ok((Self { config: found, seed, bodies, zero_body }, frame.digest))
     }
 }
 
@@ -202,7 +201,7 @@ fn check_header(what: &'static str, found: &[u8; 8], expected: &[u8; 8]) -> Resu
     if version != e_version {
         return Err(Error::Version { got: version, expected: e_version });
     }
-    let last_name = if what == REQUEST { "reserved byte" } else { "response modulus" };
+    let last_name = if what == REQUEST { "number of ciphertexts" } else { "response modulus" };
     for (name, found, expected) in [
         ("parameter set", parameters, e_parameters),
         ("privacy kind", kind, e_kind),

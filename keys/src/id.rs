@@ -76,12 +76,12 @@ impl ConfigId {
 }
 
 impl KeyId {
-    /// The id of a key that lives for one request: SHA-256("tiresias/key/v1 " || code || seed), where `seed` is the
+    /// The id of a key that lives for one request: SHA-256("tiresias/key/v2 " || code || seed), where `seed` is the
     /// client's public seed in that request.
     #[must_use]
     pub fn request_scoped(parameters: &Parameters, seed: &Seed) -> Self {
         let hash = Sha256::new()
-            .chain_update(b"tiresias/key/v1 ")
+            .chain_update(b"tiresias/key/v2 ")
             .chain_update([parameters.code()])
             .chain_update(seed.as_bytes());
         Self(hash.finalize().into())

@@ -8,18 +8,22 @@ use crate::{Error, Ring};
 /// No set below this many bits of classical security can be constructed outside tests.
 pub const MINIMUM_SECURITY_BITS: f64 = 128.0;
 
-/// One GLWE parameter set: ring Z_q\[X\]/(X^N + 1), k = 1, binary secret, bounded TUniform noise.
+/// Bits of one residue on the wire: every modulus here is a product of primes just below 2^50.
+pub const RESIDUE_BITS: u32 = 50;
+
+/// One GLWE parameter set: ring Z_q\[X\]/(X^N + 1), k = 1, binary secret, bounded TUniform noise. The modulus q is a
+/// product of distinct primes, and a polynomial is held as its residues modulo each of them (see [`Ring`]).
 ///
 /// Security figures come from the lattice estimator (MATZOV cost model, cheapest attack), see SECURITY.md.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Parameters {
     name: &'static str,
     code: u8,
     polynomial_size: usize,
-    modulus: u64,
-    modulus_bits: u32,
+    primes: &'static [u64],
     noise_bits: u32,
     security_bits: f64,
+    ring: OnceLock<Ring>,
 }
 
 /// `N2048_Q50`: N = 2048, q = 2^50 - 16383 (prime, q = 1 mod 4096), TUniform(3), 134.8 bits (dual hybrid).
@@ -29,17 +33,31 @@ pub static N2048_Q50: Parameters = Parameters {
     name: "N2048_Q50",
     code: 1,
     polynomial_size: 2048,
-    modulus: 1_125_899_906_826_241,
-    modulus_bits: 50,
+    primes: &[1_125_899_906_826_241],
     noise_bits: 3,
     security_bits: 134.8,
+    ring: OnceLock::new(),
+};
+
+/// `N4096_Q100`: N = 4096, q = (2^50 - 16383) * (2^50 - 212991), the two largest primes below 2^50 that are 1 mod
+/// 8192, TUniform(3), 136.4 bits (dual hybrid).
+///
+/// Twice the modulus leaves room for a flood that hides all noise statistically.
+pub static N4096_Q100: Parameters = Parameters {
+    name: "N4096_Q100",
+    code: 2,
+    polynomial_size: 4096,
+    primes: &[1_125_899_906_826_241, 1_125_899_906_629_633],
+    noise_bits: 3,
+    security_bits: 136.4,
+    ring: OnceLock::new(),
 };
 
 impl Parameters {
     /// Finds a set by its name. Errors with [`Error::UnknownParameters`] for any other name, and for a set that is
     /// estimated below [`MINIMUM_SECURITY_BITS`].
     pub fn by_name(name: &str) -> Result<&'static Self, Error> {
-        [&N2048_Q50]
+        [&N2048_Q50, &N4096_Q100]
             .into_iter()
             .find(|set| set.name == name && set.security_bits >= MINIMUM_SECURITY_BITS)
             .ok_or(Error::UnknownParameters)
@@ -63,16 +81,28 @@ impl Parameters {
         self.polynomial_size
     }
 
-    /// The prime modulus q.
+    /// The primes whose product is the modulus q, in the order of their residues on the wire: one or two.
     #[must_use]
-    pub fn modulus(&self) -> u64 {
-        self.modulus
+    pub fn primes(&self) -> &'static [u64] {
+        self.primes
     }
 
-    /// Bits of one coefficient modulo q on the wire.
+    /// The modulus q.
+    #[must_use]
+    pub fn modulus(&self) -> u128 {
+        self.primes.iter().map(|&prime| u128::from(prime)).product()
+    }
+
+    /// Bits of q: [`RESIDUE_BITS`] a prime.
     #[must_use]
     pub fn modulus_bits(&self) -> u32 {
-        self.modulus_bits
+        RESIDUE_BITS * self.primes.len() as u32
+    }
+
+    /// Words of a polynomial: N residues for each prime.
+    #[must_use]
+    pub fn polynomial_words(&self) -> usize {
+        self.polynomial_size * self.primes.len()
     }
 
     /// Encryption noise is TUniform(b): every sample lies in \[-2^b, 2^b\].
@@ -89,10 +119,15 @@ impl Parameters {
 
     /// The ring of this set; its transform tables are built once per process.
     #[must_use]
-    pub fn ring(&self) -> &'static Ring {
-        static RING_N2048_Q50: OnceLock<Ring> = OnceLock::new();
-        // One set, one ring: a second set gets its own cell here.
-        RING_N2048_Q50.get_or_init(|| Ring::new(N2048_Q50.polynomial_size, N2048_Q50.modulus))
+    pub fn ring(&self) -> &Ring {
+        self.ring.get_or_init(|| Ring::new(self.polynomial_size, self.primes))
+    }
+}
+
+/// Sets are equal where their names are: the table has one of each.
+impl PartialEq for Parameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
@@ -103,17 +138,23 @@ mod tests {
     #[test]
     fn sets_are_found_by_name_alone() {
         assert_eq!(Parameters::by_name("N2048_Q50").unwrap(), &N2048_Q50);
+        assert_eq!(Parameters::by_name("N4096_Q100").unwrap(), &N4096_Q100);
         for name in ["", "n2048_q50", "N2048_Q54", "N2048_Q50 "] {
             assert_eq!(Parameters::by_name(name), Err(Error::UnknownParameters));
         }
     }
 
     #[test]
-    fn the_modulus_is_a_prime_with_the_roots_the_ring_needs() {
-        let set = &N2048_Q50;
-        assert_eq!(set.modulus, (1 << 50) - 16383);
-        assert_eq!(set.modulus % (2 * set.polynomial_size as u64), 1);
-        assert!((1..1 << 25).step_by(2).skip(1).all(|divisor| !set.modulus.is_multiple_of(divisor)));
-        assert_eq!(64 - set.modulus.leading_zeros(), set.modulus_bits);
+    fn the_moduli_are_products_of_primes_with_the_roots_the_ring_needs() {
+        for set in [&N2048_Q50, &N4096_Q100] {
+            for &prime in set.primes {
+                assert_eq!(prime % (2 * set.polynomial_size as u64), 1);
+                assert!((1..1 << 25).step_by(2).skip(1).all(|divisor| !prime.is_multiple_of(divisor)));
+                assert_eq!(64 - prime.leading_zeros(), RESIDUE_BITS);
+            }
+            assert_eq!(128 - set.modulus().leading_zeros(), set.modulus_bits());
+        }
+        assert_eq!(N2048_Q50.primes, [(1 << 50) - 16_383]);
+        assert_eq!(N4096_Q100.primes, [(1 << 50) - 16_383, (1 << 50) - 212_991]);
     }
 }

@@ -8,18 +8,18 @@ use ctr::cipher::{KeyIvInit, StreamCipher};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{ConfigId, KeyId, Parameters, Seed};
+use crate::{ConfigId, KeyId, Parameters, Seed, parameters::RESIDUE_BITS};
 
 /// What a stream is for. The code is hashed into its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Role {
-    /// The mask a of the ciphertext that carries the features.
+    /// The masks a of the ciphertexts that carry the features.
     FeaturesMask = 1,
     /// The mask a' of the encryption of zero that re-randomizes responses.
     ZeroMask = 2,
-    /// The client's noise e for the features.
+    /// The client's noise e for the features, one stream a ciphertext.
     FeaturesNoise = 3,
     /// The client's noise e' for the encryption of zero.
     ZeroNoise = 4,
@@ -76,7 +76,7 @@ impl Xof {
         client_seed: &Seed,
     ) -> Self {
         let key = Sha256::new()
-            .chain_update(b"tiresias/mask/v1")
+            .chain_update(b"tiresias/mask/v2")
             .chain_update([parameters.code(), role as u8])
             .chain_update(config.as_bytes())
             .chain_update(key.as_bytes())
@@ -87,12 +87,13 @@ impl Xof {
         Self::keyed(key.into())
     }
 
-    /// The stream of secret randomness: keyed by a secret seed, a role, and the group and item it is used for.
+    /// The stream of secret randomness: keyed by the parameter set, a secret seed, a role, and the group (in a
+    /// request: the ciphertext) and item it is used for.
     #[must_use]
-    pub fn randomness(seed: &SecretSeed, role: Role, group: u32, item: u32) -> Self {
+    pub fn randomness(parameters: &Parameters, seed: &SecretSeed, role: Role, group: u32, item: u32) -> Self {
         let key = Sha256::new()
-            .chain_update(b"tiresias/rand/v1")
-            .chain_update([role as u8])
+            .chain_update(b"tiresias/rand/v2")
+            .chain_update([parameters.code(), role as u8])
             .chain_update(*seed.0)
             .chain_update(group.to_le_bytes())
             .chain_update(item.to_le_bytes())
@@ -106,25 +107,29 @@ impl Xof {
         Self { cipher, buffer: Zeroizing::new(Vec::new()) }
     }
 
-    /// Samples `out.len()` residues uniform in \[0, q) by rejection: each draw is the low bits of one little-endian
-    /// 64-bit word of the stream; draws of q or more are skipped. For a prime just below 2^50 that is about one draw
-    /// in 2^36.
-    pub fn uniform(&mut self, parameters: &Parameters, out: &mut [u64]) {
-        let mut filled = 0;
-        while filled < out.len() {
-            let wanted = out.len() - filled;
-            let bytes = self.stream(wanted * 8);
-            filled += accept_uniform(bytes, parameters, &mut out[filled..]);
+    /// A polynomial uniform modulo q: N residues for each prime, one prime after the other, by rejection. Each draw is
+    /// the low 50 bits of the next little-endian 64-bit word of the stream; draws of the prime or more are skipped.
+    /// For a prime just below 2^50 that is about one draw in 2^36.
+    #[must_use]
+    pub fn uniform(&mut self, parameters: &Parameters) -> Vec<u64> {
+        let mut out = vec![0; parameters.polynomial_words()];
+        for (residues, &prime) in out.chunks_exact_mut(parameters.polynomial_size()).zip(parameters.primes())
+        {
+            let mut filled = 0;
+            while filled < residues.len() {
+                let bytes = self.stream((residues.len() - filled) * 8);
+                filled += accept_uniform(bytes, prime, &mut residues[filled..]);
+            }
         }
+        out
     }
 
     /// Samples TUniform(b) for each word of `out`, as a signed integer: uniform on \[-2^b, 2^b\] with the two ends
     /// at half weight (tfhe's bounded noise). One draw takes b + 2 bits, the low bits of the smallest little-endian
     /// word of 1, 2, 4 or 8 bytes that holds them.
     pub fn tuniform(&mut self, bound_log2: u32, out: &mut [i64]) {
-        let bits = bound_log2 + 2;
-        debug_assert!(bits <= 62);
-        let width = [1, 2, 4, 8].into_iter().find(|bytes| bytes * 8 >= bits).unwrap_or(8) as usize;
+        debug_assert!(bound_log2 <= 60);
+        let width = draw_bytes(bound_log2);
         let bytes = self.stream(out.len() * width);
         let draw = |word: u64| {
             let low = word & ((1 << (bound_log2 + 1)) - 1);
@@ -138,6 +143,18 @@ impl Xof {
         }
     }
 
+    /// As [`Xof::tuniform`], for bounds up to 2^125: draws of more than 64 bits take words of 16 bytes.
+    pub fn tuniform_wide(&mut self, bound_log2: u32, out: &mut [i128]) {
+        debug_assert!(bound_log2 <= 125);
+        let width = draw_bytes(bound_log2);
+        let bytes = self.stream(out.len() * width);
+        for (slot, chunk) in out.iter_mut().zip(bytes.chunks_exact(width)) {
+            let word = chunk.iter().rev().fold(0_u128, |word, &byte| word << 8 | u128::from(byte));
+            let low = word & ((1 << (bound_log2 + 1)) - 1);
+            *slot = (low + (word >> (bound_log2 + 1) & 1)) as i128 - (1 << bound_log2);
+        }
+    }
+
     /// The next `len` bytes of the stream.
     fn stream(&mut self, len: usize) -> &[u8] {
         self.buffer.clear();
@@ -147,16 +164,20 @@ impl Xof {
     }
 }
 
+/// Bytes of the word that one draw of TUniform(b) is taken from: the smallest of 1, 2, 4, 8, 16 with b + 2 bits.
+fn draw_bytes(bound_log2: u32) -> usize {
+    (bound_log2 + 2).div_ceil(8).next_power_of_two() as usize
+}
+
 /// Fills `out` from the front with the accepted draws of `bytes` and returns how many there were.
-fn accept_uniform(bytes: &[u8], parameters: &Parameters, out: &mut [u64]) -> usize {
-    let mask = (1_u64 << parameters.modulus_bits()) - 1;
+fn accept_uniform(bytes: &[u8], prime: u64, out: &mut [u64]) -> usize {
     let mut accepted = 0;
     for chunk in bytes.as_chunks::<8>().0 {
-        let draw = u64::from_le_bytes(*chunk) & mask;
+        let draw = u64::from_le_bytes(*chunk) & ((1 << RESIDUE_BITS) - 1);
         if let Some(slot) = out.get_mut(accepted) {
             *slot = draw;
         }
-        accepted += usize::from(draw < parameters.modulus());
+        accepted += usize::from(draw < prime);
     }
     accepted
 }
@@ -168,7 +189,7 @@ fn words<const W: usize>(bytes: &[u8], out: &mut [i64], draw: impl Fn([u8; W]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parameters::N2048_Q50;
+    use crate::parameters::{N2048_Q50, N4096_Q100};
 
     fn seed(byte: u8) -> Seed {
         Seed::from_bytes([byte; 32])
@@ -176,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_rejected_draw_is_skipped_and_the_next_one_moves_up() {
-        let q = N2048_Q50.modulus();
+        let q = N2048_Q50.primes()[0];
         let high = 0xffff << 50; // bits above the modulus are ignored
         let draws = [5, q, q - 1, u64::MAX, q + 16_382, high | 7];
         let bytes: Vec<u8> = draws.iter().flat_map(|draw| draw.to_le_bytes()).collect();
         let mut out = [0; 6];
-        assert_eq!(accept_uniform(&bytes, &N2048_Q50, &mut out), 3);
+        assert_eq!(accept_uniform(&bytes, q, &mut out), 3);
         assert_eq!(out[..3], [5, q - 1, 7]);
     }
 
@@ -190,10 +211,7 @@ mod tests {
         let config = ConfigId::of_card(b"card");
         let key = KeyId::request_scoped(&N2048_Q50, &seed(1));
         let first = |role, config: &ConfigId, key: &KeyId, index, gateway, client| {
-            let mut out = [0; 4];
-            Xof::mask(&N2048_Q50, role, config, key, index, &seed(gateway), &seed(client))
-                .uniform(&N2048_Q50, &mut out);
-            out
+            Xof::mask(&N2048_Q50, role, config, key, index, &seed(gateway), &seed(client)).uniform(&N2048_Q50)
         };
         let other_key = KeyId::request_scoped(&N2048_Q50, &seed(2));
         let streams = [
@@ -204,6 +222,8 @@ mod tests {
             first(Role::FeaturesMask, &config, &key, 1, 1, 1),
             first(Role::FeaturesMask, &config, &key, 0, 2, 1),
             first(Role::FeaturesMask, &config, &key, 0, 1, 2),
+            Xof::mask(&N4096_Q100, Role::FeaturesMask, &config, &key, 0, &seed(1), &seed(1))
+                .uniform(&N2048_Q50),
         ];
         for (i, a) in streams.iter().enumerate() {
             assert!(streams[..i].iter().all(|b| a != b), "stream {i} repeats an earlier one");
@@ -211,10 +231,46 @@ mod tests {
     }
 
     #[test]
+    fn both_residues_of_a_uniform_polynomial_come_from_one_stream() {
+        let stream = || Xof::randomness(&N4096_Q100, &SecretSeed::from_bytes([8; 32]), Role::Flood, 0, 0);
+        let uniform = stream().uniform(&N4096_Q100);
+        let words = stream()
+            .stream(8192 * 8)
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&word| u64::from_le_bytes(word))
+            .collect::<Vec<_>>();
+        // No draw of this stream is rejected.
+        assert!(uniform.iter().zip(words).all(|(residue, word)| *residue == word & ((1 << 50) - 1)));
+    }
+
+    #[test]
+    fn wide_samples_continue_the_narrow_ones_and_stay_within_their_bound() {
+        let stream = || Xof::randomness(&N4096_Q100, &SecretSeed::from_bytes([8; 32]), Role::Flood, 0, 0);
+        for bound in [3, 10, 24, 40, 60] {
+            let (mut narrow, mut wide) = ([0; 50], [0; 50]);
+            stream().tuniform(bound, &mut narrow);
+            stream().tuniform_wide(bound, &mut wide);
+            assert_eq!(narrow.map(i128::from), wide);
+        }
+        for bound in [62, 63, 75, 97] {
+            let mut wide = [0; 1000];
+            stream().tuniform_wide(bound, &mut wide);
+            let limit = 1_i128 << bound;
+            assert!(wide.iter().all(|sample| (-limit..=limit).contains(sample)));
+            assert!(
+                wide.iter().any(|sample| *sample > limit / 2)
+                    && wide.iter().any(|sample| *sample < -limit / 2)
+            );
+        }
+    }
+
+    #[test]
     fn tuniform_is_bounded_reaches_its_ends_and_has_the_right_variance() {
         for (bound, samples) in [(3_u32, 200_000_usize), (10, 400_000), (20, 200_000), (40, 100_000)] {
             let mut out = vec![0; samples];
-            Xof::randomness(&SecretSeed::from_bytes([9; 32]), Role::Flood, bound, 0)
+            Xof::randomness(&N2048_Q50, &SecretSeed::from_bytes([9; 32]), Role::Flood, bound, 0)
                 .tuniform(bound, &mut out);
             let limit = 1_i64 << bound;
             assert!(out.iter().all(|sample| (-limit..=limit).contains(sample)));

@@ -4,17 +4,18 @@ use proptest::prelude::*;
 use tiresias_keys::{
     ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape,
     Seed,
-    parameters::N2048_Q50,
+    parameters::{N2048_Q50, N4096_Q100},
     xof::{Role, SecretSeed, Xof},
 };
 
 /// Values below 2^`width` (and below q): from a stream, or all at one end of the range.
 fn values(seed: u8, label: u32, count: usize, width: u32) -> Vec<u64> {
-    let most = (N2048_Q50.modulus() - 1).min((1 << width) - 1);
+    let most = (N2048_Q50.primes()[0] - 1).min((1 << width) - 1);
     let mut values = vec![if seed == 0 { 0 } else { most }; count];
     if seed > 1 {
         let seed = SecretSeed::from_bytes([seed; 32]);
-        Xof::randomness(&seed, Role::Flood, label, 0).uniform(&N2048_Q50, &mut values);
+        values = Xof::randomness(&N2048_Q50, &seed, Role::Flood, label, 0).uniform(&N2048_Q50);
+        values.truncate(count);
         values.iter_mut().for_each(|value| *value &= (1 << width) - 1);
     }
     values
@@ -26,9 +27,9 @@ fn config() -> ConfigId {
 
 fn request(carries_zero: bool, seed: u8) -> (RequestShape, EncryptedFeatures) {
     let zero_body = carries_zero.then(|| values(seed, 1, 2048, 50));
-    let features =
-        EncryptedFeatures::new(config(), Seed::from_bytes([seed; 32]), values(seed, 0, 2048, 50), zero_body);
-    (RequestShape { parameters: &N2048_Q50, carries_zero }, features)
+    let bodies = vec![values(seed, 0, 2048, 50)];
+    let features = EncryptedFeatures::new(config(), Seed::from_bytes([seed; 32]), bodies, zero_body);
+    (RequestShape { parameters: &N2048_Q50, ciphertexts: 1, carries_zero }, features)
 }
 
 fn response(
@@ -39,8 +40,14 @@ fn response(
     seed: u8,
 ) -> (ResponseShape, EncryptedScores) {
     let classes_per_group = most.min(classes);
-    let shape =
-        ResponseShape { parameters: &N2048_Q50, rerandomized, modulus_bits: r, classes, classes_per_group };
+    let shape = ResponseShape {
+        parameters: &N2048_Q50,
+        rerandomized,
+        modulus_bits: r,
+        classes,
+        classes_per_group,
+        block: 1,
+    };
     let group = |(index, size): (u32, usize)| ResponseGroup {
         mask: values(seed, 2 * index, 2048, r),
         body: values(seed, 2 * index + 1, size, r),
@@ -212,4 +219,28 @@ proptest! {
         let other = Digest::of(b"another request");
         prop_assert!(EncryptedScores::from_bytes(&bytes, &shape, &config(), &other).is_err());
     }
+}
+
+#[test]
+fn requests_of_several_ciphertexts_under_two_primes_round_trip() {
+    let uniform = |label| {
+        Xof::randomness(&N4096_Q100, &SecretSeed::from_bytes([5; 32]), Role::Flood, label, 0)
+            .uniform(&N4096_Q100)
+    };
+    let shape = RequestShape { parameters: &N4096_Q100, ciphertexts: 3, carries_zero: true };
+    let bodies = vec![uniform(0), uniform(1), uniform(2)];
+    let request = EncryptedFeatures::new(config(), Seed::from_bytes([1; 32]), bodies, Some(uniform(3)));
+    let bytes = request.to_bytes(&shape);
+    assert_eq!((bytes.len(), bytes[5], bytes[7]), (105 + 4 * 51_200, 2, 3));
+    assert_eq!(EncryptedFeatures::from_bytes(&bytes, &shape, &config()).unwrap().0, request);
+
+    // A residue below the first prime need not be below the second.
+    let mut bodies = vec![uniform(0), uniform(1), uniform(2)];
+    bodies[2][4096 + 9] = N4096_Q100.primes()[1];
+    let bad = EncryptedFeatures::new(config(), Seed::from_bytes([1; 32]), bodies, Some(uniform(3)));
+    let refused = EncryptedFeatures::from_bytes(&bad.to_bytes(&shape), &shape, &config());
+    assert_eq!(refused, Err(Error::NotCanonical));
+
+    let one_less = RequestShape { ciphertexts: 2, ..shape };
+    assert!(matches!(EncryptedFeatures::from_bytes(&bytes, &one_less, &config()), Err(Error::Length { .. })));
 }

@@ -1,4 +1,4 @@
-//! Golden vectors of frames and mask streams: `tests/vectors/v1`, specified in `WIRE.md`.
+//! Golden vectors of frames and mask streams: `tests/vectors/v2`, specified in `WIRE.md`.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::process::Command;
@@ -7,51 +7,35 @@ use aes::Aes256;
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use sha2::{Digest as _, Sha256};
 use tiresias_keys::{
-    EncryptedFeatures, EncryptedScores, Error, KeyId, RequestShape, ResponseShape,
-    parameters::N2048_Q50,
+    EncryptedFeatures, EncryptedScores, Error, KeyId,
     xof::{Role, Xof},
 };
 
 #[path = "vectors/inputs.rs"]
 mod inputs;
 
-use inputs::{CLASSES, FLOODED, Kind, OPEN};
-
-fn request_shape(kind: &Kind) -> RequestShape {
-    RequestShape { parameters: &N2048_Q50, carries_zero: kind.carries_zero }
-}
-
-fn response_shape(kind: &Kind) -> ResponseShape {
-    ResponseShape {
-        parameters: &N2048_Q50,
-        rerandomized: kind.carries_zero,
-        modulus_bits: kind.response_bits,
-        classes: CLASSES,
-        classes_per_group: CLASSES,
-    }
-}
+use inputs::{FLOODED, KINDS, Kind, OPEN, STATISTICAL};
 
 fn good_request(kind: &Kind) -> (EncryptedFeatures, tiresias_keys::Digest) {
     let bytes = inputs::read(&format!("good_request_{}.bin", kind.name));
-    EncryptedFeatures::from_bytes(&bytes, &request_shape(kind), &kind.config()).unwrap()
+    EncryptedFeatures::from_bytes(&bytes, &kind.request_shape(), &kind.config()).unwrap()
 }
 
 #[test]
 fn good_frames_decode_and_encode_back() {
-    for kind in [FLOODED, OPEN] {
+    for kind in KINDS {
         let bytes = inputs::read(&format!("good_request_{}.bin", kind.name));
         let (request, digest) = good_request(&kind);
         assert_eq!(request.config(), &kind.config());
         assert_eq!(request.seed(), &kind.client_seed());
-        assert_eq!(request.zero_body().is_some(), kind.carries_zero);
+        assert_eq!(request.zero_body().is_some(), kind.carries_zero());
         assert_eq!(digest.as_bytes()[..], bytes[bytes.len() - 33..bytes.len() - 1]);
-        assert_eq!(request.to_bytes(&request_shape(&kind)), bytes);
+        assert_eq!(request.to_bytes(&kind.request_shape()), bytes);
 
         let bytes = inputs::read(&format!("good_response_{}.bin", kind.name));
-        let shape = response_shape(&kind);
+        let shape = kind.response_shape();
         let response = EncryptedScores::from_bytes(&bytes, &shape, &kind.config(), &digest).unwrap();
-        assert_eq!(response.groups().len(), 1);
-        assert_eq!(response.groups()[0].body.len(), CLASSES);
+        assert_eq!(response.groups().iter().map(|group| group.body.len()).sum::<usize>(), kind.biases.len());
         assert_eq!(response.to_bytes(&shape), bytes);
     }
 }
@@ -105,7 +89,7 @@ fn each_bad_frame_is_refused_for_its_own_fault() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<_> = line.split_whitespace().collect();
         let [name, base, edits, digest, expected] = fields[..] else { panic!("five fields: {line}") };
-        let kind = if base.ends_with("_open") { OPEN } else { FLOODED };
+        let kind = KINDS.into_iter().find(|kind| base.ends_with(kind.name)).unwrap();
         let good = inputs::read(&format!("{base}.bin"));
         let mut bytes = edit(good.clone(), edits);
         match digest {
@@ -114,10 +98,10 @@ fn each_bad_frame_is_refused_for_its_own_fault() {
         }
         assert_ne!(bytes, good, "{name} changes nothing");
         let error = if base.starts_with("good_request") {
-            EncryptedFeatures::from_bytes(&bytes, &request_shape(&kind), &kind.config()).unwrap_err()
+            EncryptedFeatures::from_bytes(&bytes, &kind.request_shape(), &kind.config()).unwrap_err()
         } else {
             let digest = good_request(&kind).1;
-            EncryptedScores::from_bytes(&bytes, &response_shape(&kind), &kind.config(), &digest).unwrap_err()
+            EncryptedScores::from_bytes(&bytes, &kind.response_shape(), &kind.config(), &digest).unwrap_err()
         };
         assert_eq!(fault(&error), expected, "{name}: {error}");
         seen.push((base.starts_with("good_request"), expected));
@@ -131,37 +115,58 @@ fn each_bad_frame_is_refused_for_its_own_fault() {
 }
 
 #[test]
-fn a_draw_of_each_golden_mask_is_skipped() {
+fn draws_of_golden_masks_are_skipped_modulo_each_prime() {
     let mut skipped = Vec::new();
-    for (kind, role) in [(FLOODED, Role::FeaturesMask), (FLOODED, Role::ZeroMask), (OPEN, Role::FeaturesMask)]
-    {
+    for (kind, role, index) in [
+        (FLOODED, Role::FeaturesMask, 0),
+        (FLOODED, Role::ZeroMask, 0),
+        (OPEN, Role::FeaturesMask, 0),
+        (STATISTICAL, Role::FeaturesMask, 0),
+        (STATISTICAL, Role::FeaturesMask, 1),
+        (STATISTICAL, Role::ZeroMask, 0),
+    ] {
         // WIRE.md 4.2 and 4.4, apart from the code under test.
-        let (config, seed) = (kind.config(), kind.client_seed());
-        let key_id =
-            Sha256::new().chain_update(b"tiresias/key/v1 \x01").chain_update(seed.as_bytes()).finalize();
+        let (config, seed, code) = (kind.config(), kind.client_seed(), kind.parameters.code());
+        let key_id = Sha256::new()
+            .chain_update(b"tiresias/key/v2 ")
+            .chain_update([code])
+            .chain_update(seed.as_bytes())
+            .finalize();
         let key = Sha256::new()
-            .chain_update(b"tiresias/mask/v1")
-            .chain_update([1, role as u8])
+            .chain_update(b"tiresias/mask/v2")
+            .chain_update([code, role as u8])
             .chain_update(config.as_bytes())
             .chain_update(key_id)
-            .chain_update(0_u32.to_le_bytes())
+            .chain_update(u32::to_le_bytes(index))
             .chain_update(kind.gateway_seed().as_bytes())
             .chain_update(seed.as_bytes())
             .finalize();
-        let mut stream = vec![0; 2049 * 8];
+        let mut stream = vec![0; 8200 * 8];
         ctr::Ctr128BE::<Aes256>::new(&key, &[0; 16].into()).apply_keystream(&mut stream);
-        let draw = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk) & ((1 << 50) - 1);
-        let draws: Vec<u64> = stream.as_chunks().0.iter().map(draw).collect();
-        let kept: Vec<u64> = draws.iter().copied().filter(|draw| *draw < (1 << 50) - 16383).collect();
-        skipped.push(draws.len() - kept.len());
+        let mut draws =
+            stream.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word) & ((1 << 50) - 1));
+        let mut expected = Vec::new();
+        for &prime in kind.parameters.primes() {
+            let wanted = expected.len() + kind.parameters.polynomial_size();
+            let mut rejected = 0;
+            while expected.len() < wanted {
+                let draw = draws.next().unwrap();
+                if draw < prime {
+                    expected.push(draw);
+                } else {
+                    rejected += 1;
+                }
+            }
+            skipped.push(rejected);
+        }
 
-        let mut mask = vec![0; 2048];
-        let key_id = KeyId::request_scoped(&N2048_Q50, &seed);
-        Xof::mask(&N2048_Q50, role, &config, &key_id, 0, &kind.gateway_seed(), &seed)
-            .uniform(&N2048_Q50, &mut mask);
-        assert_eq!(mask, kept[..2048]);
+        let key_id = KeyId::request_scoped(kind.parameters, &seed);
+        let mut stream =
+            Xof::mask(kind.parameters, role, &config, &key_id, index, &kind.gateway_seed(), &seed);
+        assert_eq!(stream.uniform(kind.parameters), expected);
     }
-    assert_eq!(skipped, [0, 1, 1]);
+    // One entry for each prime of each mask.
+    assert_eq!(skipped, [0, 1, 1, 0, 1, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -170,7 +175,7 @@ fn an_independent_implementation_agrees() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout);
             assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-            assert_eq!(said.lines().filter(|line| line.starts_with("good")).count(), 4);
+            assert_eq!(said.lines().filter(|line| line.starts_with("good")).count(), 2 * KINDS.len());
             let bad = String::from_utf8(inputs::read("bad.txt")).unwrap();
             let lines = bad.lines().filter(|line| !line.starts_with('#')).count();
             assert_eq!(said.lines().filter(|line| line.starts_with("bad")).count(), lines);

@@ -36,9 +36,9 @@ pub enum Command {
 /// How finely features are quantized.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum ScaleArg {
-    /// One scale a feature: measurements of different units
+    /// A scale and an offset for each feature: measurements of different units
     PerFeature,
-    /// One scale for all: embeddings
+    /// One scale for all, around 0: embeddings
     PerTensor,
 }
 
@@ -60,13 +60,13 @@ pub struct ImportArgs {
     /// Bits of weights, where they differ from those of features
     #[arg(long)]
     pub weight_bits: Option<u32>,
-    /// One scale for each feature or one for all
+    /// A scale and an offset for each feature, or one scale for all
     #[arg(long, value_enum, default_value = "per-feature")]
     pub scale: ScaleArg,
     /// What a client learns: scores
     #[arg(long, default_value = "scores")]
     pub policy: String,
-    /// How responses protect the weights: flooded or open-weights
+    /// How responses protect the weights: flooded, statistical (a flood that hides all noise, at four times the bytes) or open-weights
     #[arg(long, default_value = "flooded")]
     pub privacy: String,
     /// The model's name

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tiresias_circuits::{
-    Card, Features, LinearHead, Plan, QuantizedHead, Quantizer, clear, quantize::Granularity, scores,
+    Card, Features, LinearHead, Plan, Privacy, QuantizedHead, Quantizer, clear, quantize::Granularity, scores,
 };
 use tiresias_keys::Seed;
 
@@ -177,10 +177,14 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
     match (leak.bits_per_score, leak.statistical_distance_log2) {
         (Some(bits), Some(distance)) => {
             writeln!(out, "{:>22}  at most {bits} bits per returned score, for any client", "leak")?;
+            let hidden = match model.card.plan().privacy() {
+                Privacy::Statistical => "all noise",
+                _ => "weight noise, not all of it: see SECURITY.md,",
+            };
             writeln!(
                 out,
-                "{:>22}  weight noise moves the flood by a distance of 2^{distance:.1} a vector, for clients that \
-                 encrypt as specified: no proof, see SECURITY.md",
+                "{:>22}  {hidden} moves the flood by a distance of 2^{distance:.1} a vector, for clients that encrypt \
+                 as specified",
                 ""
             )?;
         }
@@ -204,6 +208,7 @@ fn facts(model: &StoredModel) -> Value {
         "weight_bits": shape.weight_bits,
         "t": plan.plaintext_bits(),
         "r": plan.response_bits(),
+        "ciphertexts": plan.layout().ciphertexts,
         "groups": plan.response_shape().groups(),
         "request_bytes": plan.request_shape().encoded_len(),
         "response_bytes": plan.response_shape().encoded_len(),
@@ -215,6 +220,7 @@ fn facts(model: &StoredModel) -> Value {
             "statistical_distance_log2": leak.statistical_distance_log2,
         },
         "vectors_to_determine": leak.vectors_to_determine,
+        "vectors_for_any_client": leak.vectors_for_any_client,
         "bootstraps": 0,
         "evaluation_key_bytes": 0,
     })

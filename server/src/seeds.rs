@@ -41,7 +41,10 @@ impl ResponseSeeds {
 
 #[cfg(test)]
 mod tests {
-    use tiresias_keys::xof::{Role, Xof};
+    use tiresias_keys::{
+        parameters::N2048_Q50,
+        xof::{Role, Xof},
+    };
 
     use super::*;
 
@@ -51,7 +54,7 @@ mod tests {
         let request = [Digest::of(b"request")];
         let first_bytes = |seed: SecretSeed| {
             let mut samples = [0; 4];
-            Xof::randomness(&seed, Role::Flood, 0, 0).tuniform(60, &mut samples);
+            Xof::randomness(&N2048_Q50, &seed, Role::Flood, 0, 0).tuniform(60, &mut samples);
             samples
         };
         let mut drawn: Vec<_> = (0..1000).map(|_| first_bytes(seeds.next(request.iter()).unwrap())).collect();

@@ -27,12 +27,12 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     // All answers are checked before the first is decrypted, so that no key decrypts twice because another failed.
     let checked = pending.iter().zip(&elements).map(|(pending, element)| model.check(pending, element));
     let checked = checked.collect::<Result<Vec<_>, _>>()?;
-    let diagnoses: Vec<_> = pending
+    let diagnoses = pending
         .into_iter()
         .zip(&checked)
         .enumerate()
         .map(|(index, (pending, scores))| model.read(index, pending.key, scores))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     output::diagnoses(&diagnoses, args.json)?;
     state::remove(&args.dir)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use tiresias_keys::{EncryptedScores, ResponseShape};
 use zeroize::Zeroizing;
 
-use crate::SecretKey;
+use crate::{Error, SecretKey};
 
 /// Decrypted phases modulo 2^r, one per class: score * 2^(r-t) plus noise. Wiped on drop, redacted in `Debug`.
 pub struct Phases(Zeroizing<Vec<u64>>);
@@ -26,25 +26,25 @@ impl fmt::Debug for Phases {
 
 impl SecretKey {
     /// Computes body - mask*s modulo 2^r at each score coefficient, and drops the key: a request-scoped key decrypts
-    /// one response. The score coefficients of a group lie at positions d-1, 2d-1, ... (`features` is d).
+    /// one response. The score coefficients of a group lie at positions D-1, 2D-1, ... of the shape's blocks.
     ///
-    /// Runs in the same time for every key and response of one shape.
-    #[must_use]
+    /// Runs in the same time for every key and response of one shape. Errors only where no memory can be mapped.
     #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
-    pub fn decrypt(self, scores: &EncryptedScores, shape: &ResponseShape, features: usize) -> Phases {
-        self.phases(scores, shape, features)
+    pub fn decrypt(self, scores: &EncryptedScores, shape: &ResponseShape) -> Result<Phases, Error> {
+        self.phases(scores, shape)
     }
 
-    fn phases(&self, scores: &EncryptedScores, shape: &ResponseShape, features: usize) -> Phases {
+    fn phases(&self, scores: &EncryptedScores, shape: &ResponseShape) -> Result<Phases, Error> {
         let modulus_mask = (1_u64 << shape.modulus_bits) - 1;
+        let bits = self.bits()?;
         let mut phases = Zeroizing::new(Vec::with_capacity(shape.classes));
         for group in scores.groups() {
-            phases.extend(group.body.iter().enumerate().map(|(block, &body)| {
-                let position = (block + 1) * features - 1;
-                body.wrapping_sub(negacyclic_coefficient(&group.mask, self.bits(), position)) & modulus_mask
+            phases.extend(group.body.iter().enumerate().map(|(class, &body)| {
+                let position = (class + 1) * shape.block - 1;
+                body.wrapping_sub(negacyclic_coefficient(&group.mask, &bits, position)) & modulus_mask
             }));
         }
-        Phases(phases)
+        Ok(Phases(phases))
     }
 }
 
@@ -59,18 +59,16 @@ fn negacyclic_coefficient(mask: &[u64], bits: &[u64], position: usize) -> u64 {
 
 /// What must never leave the client's machine.
 pub mod danger {
-    use super::{EncryptedScores, Phases, ResponseShape, SecretKey};
+    use super::{EncryptedScores, Error, Phases, ResponseShape, SecretKey};
 
     /// Decrypts without consuming the key. For tests and benches that look at noise: a key that decrypts more than
     /// one response is exposed to reaction attacks, and decryption noise reveals the key.
-    #[must_use]
     pub fn decrypt_and_keep(
         key: &SecretKey,
         scores: &EncryptedScores,
         shape: &ResponseShape,
-        features: usize,
-    ) -> Phases {
-        key.phases(scores, shape, features)
+    ) -> Result<Phases, Error> {
+        key.phases(scores, shape)
     }
 }
 

@@ -19,65 +19,72 @@ pub struct RequestContext<'a> {
 }
 
 impl SecretKey {
-    /// Encrypts a plaintext of N residues modulo q under this key:
-    /// b = a*s + e + plaintext, and where the shape asks for it b' = a'*s + e' (an encryption of zero).
+    /// Encrypts plaintexts, each a polynomial modulo q, under this key: b = a*s + e + plaintext for each, and where the
+    /// shape asks for it b' = a'*s + e' (an encryption of zero). There must be as many as the shape has ciphertexts.
     ///
     /// The client seed and the seed of the noise are drawn from the operating system, separately.
     #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
-    pub fn encrypt(
+    pub fn encrypt<P: AsRef<[u64]>>(
         &self,
-        plaintext: &[u64],
+        plaintexts: &[P],
         context: &RequestContext<'_>,
     ) -> Result<EncryptedFeatures, Error> {
         let (mut client_seed, mut noise_seed) = ([0; 32], zeroize::Zeroizing::new([0; 32]));
         getrandom::fill(&mut client_seed)?;
         getrandom::fill(&mut *noise_seed)?;
         let noise_seed = SecretSeed::from_bytes(*noise_seed);
-        Ok(self.encrypt_with(plaintext, context, Seed::from_bytes(client_seed), &noise_seed))
+        self.encrypt_with(plaintexts, context, Seed::from_bytes(client_seed), &noise_seed)
     }
 
     /// Encryption with given seeds, for golden vectors.
-    pub(crate) fn encrypt_with(
+    pub(crate) fn encrypt_with<P: AsRef<[u64]>>(
         &self,
-        plaintext: &[u64],
+        plaintexts: &[P],
         context: &RequestContext<'_>,
         client_seed: Seed,
         noise_seed: &SecretSeed,
-    ) -> EncryptedFeatures {
+    ) -> Result<EncryptedFeatures, Error> {
         let parameters = self.parameters();
+        let well_formed = |plaintext: &P| plaintext.as_ref().len() == parameters.polynomial_words();
+        if plaintexts.len() != context.shape.ciphertexts || !plaintexts.iter().all(well_formed) {
+            return Err(Error::Plaintext);
+        }
+        let secret = self.transformed()?;
         let key = KeyId::request_scoped(parameters, &client_seed);
-        let sample = |mask_role, noise_role| {
+        let sample = |mask_role, noise_role, index| {
             let seeds = (context.gateway_seed, &client_seed);
-            let mask = Xof::mask(parameters, mask_role, context.config, &key, 0, seeds.0, seeds.1);
-            self.zero_body(mask, Xof::randomness(noise_seed, noise_role, 0, 0), parameters)
+            let mask = Xof::mask(parameters, mask_role, context.config, &key, index, seeds.0, seeds.1);
+            encrypt_zero(
+                parameters,
+                &secret,
+                mask,
+                Xof::randomness(parameters, noise_seed, noise_role, index, 0),
+            )
         };
 
-        let ring = parameters.ring();
-        let mut body = sample(Role::FeaturesMask, Role::FeaturesNoise);
-        for (residue, &message) in body.iter_mut().zip(plaintext) {
-            *residue = ring.add(*residue, message);
+        let mut bodies = Vec::with_capacity(plaintexts.len());
+        for (plaintext, index) in plaintexts.iter().zip(0..) {
+            let mut body = sample(Role::FeaturesMask, Role::FeaturesNoise, index);
+            parameters.ring().add(&mut body, plaintext.as_ref());
+            bodies.push(body);
         }
-        let zero_body = context.shape.carries_zero.then(|| sample(Role::ZeroMask, Role::ZeroNoise));
-        EncryptedFeatures::new(*context.config, client_seed, body, zero_body)
+        let zero_body = context.shape.carries_zero.then(|| sample(Role::ZeroMask, Role::ZeroNoise, 0));
+        Ok(EncryptedFeatures::new(*context.config, client_seed, bodies, zero_body))
     }
+}
 
-    /// a*s + e for a mask stream and a noise stream.
-    fn zero_body(&self, mut mask: Xof, mut noise: Xof, parameters: &Parameters) -> Vec<u64> {
-        let ring = parameters.ring();
-        let n = parameters.polynomial_size();
-        let mut polynomial = vec![0; n];
-        mask.uniform(parameters, &mut polynomial);
-        ring.forward(&mut polynomial);
-        ring.normalize(&mut polynomial);
-        // From here on `body` holds a*s, which would give s away: it becomes public only with its noise added.
-        let mut body = vec![0; n];
-        ring.multiply_add(&mut body, &polynomial, self.transformed());
-        ring.inverse(&mut body);
-        let mut samples = zeroize::Zeroizing::new(vec![0_i64; n]);
-        noise.tuniform(parameters.noise_bits(), &mut samples);
-        for (residue, &sample) in body.iter_mut().zip(samples.iter()) {
-            *residue = ring.add(*residue, ring.reduce_signed(sample));
-        }
-        body
-    }
+/// a*s + e for the transform of s, a mask stream and a noise stream.
+fn encrypt_zero(parameters: &Parameters, secret: &[u64], mut mask: Xof, mut noise: Xof) -> Vec<u64> {
+    let ring = parameters.ring();
+    let mut mask = mask.uniform(parameters);
+    ring.forward(&mut mask);
+    ring.normalize(&mut mask);
+    // From here on `body` holds a*s, which would give s away: it becomes public only with its noise added.
+    let mut body = ring.zero();
+    ring.multiply_add(&mut body, &mask, secret);
+    ring.inverse(&mut body);
+    let mut samples = zeroize::Zeroizing::new(vec![0_i64; parameters.polynomial_size()]);
+    noise.tuniform(parameters.noise_bits(), &mut samples);
+    ring.add_signed(&mut body, &samples);
+    body
 }

@@ -8,6 +8,9 @@ pub enum Error {
     /// No memory could be mapped for secrets.
     #[error("no memory could be mapped for a secret key")]
     Memory,
+    /// Plaintexts that do not have the request's shape.
+    #[error("a request takes one plaintext polynomial of the parameter set for each of its ciphertexts")]
+    Plaintext,
     /// Exported key bytes of the wrong length.
     #[error("exported key bytes have the wrong length")]
     Length,

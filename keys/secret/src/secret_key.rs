@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{Error, locked::LockedWords};
 
-/// A request-scoped GLWE secret key: a polynomial s of N uniform bits, with its transform, in locked pages.
+/// A request-scoped GLWE secret key: a polynomial s of N uniform bits in a locked page.
 ///
 /// Not `Clone`, not serializable; `Debug` shows the parameter set alone. Dropping it wipes it.
 ///
@@ -17,8 +17,8 @@ use crate::{Error, locked::LockedWords};
 /// ```
 pub struct SecretKey {
     parameters: &'static Parameters,
-    /// N bits as words 0 or 1, then the N words of their transform.
-    words: LockedWords,
+    /// N bits, packed: keys that wait for their answers stay within the limit of locked memory.
+    packed: LockedWords,
 }
 
 impl SecretKey {
@@ -36,14 +36,11 @@ impl SecretKey {
         if bytes.len() != n / 8 {
             return Err(Error::Length);
         }
-        let mut words = LockedWords::zeroed(2 * n)?;
-        let (bits, transformed) = words.split_at_mut(n);
-        for (i, bit) in bits.iter_mut().enumerate() {
-            *bit = u64::from(bytes[i / 8] >> (i % 8) & 1);
+        let mut packed = LockedWords::zeroed(n / 64)?;
+        for (word, bytes) in packed.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*bytes);
         }
-        transformed.copy_from_slice(bits);
-        parameters.ring().forward(transformed);
-        Ok(Self { parameters, words })
+        Ok(Self { parameters, packed })
     }
 
     /// The key's bits, for a state file that its owner protects. They decrypt the request: write them to a file of
@@ -51,8 +48,8 @@ impl SecretKey {
     #[must_use]
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(vec![0; self.parameters.polynomial_size() / 8]);
-        for (byte, bits) in bytes.iter_mut().zip(self.bits().as_chunks::<8>().0) {
-            *byte = bits.iter().rev().fold(0, |byte, &bit| byte << 1 | bit as u8);
+        for (bytes, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.packed.iter()) {
+            *bytes = word.to_le_bytes();
         }
         bytes
     }
@@ -66,15 +63,29 @@ impl SecretKey {
     /// Whether the operating system agreed to keep the key's pages out of swap.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.words.is_locked()
+        self.packed.is_locked()
     }
 
-    pub(crate) fn bits(&self) -> &[u64] {
-        &self.words[..self.parameters.polynomial_size()]
+    /// The N bits as words 0 or 1, in locked pages of their own.
+    pub(crate) fn bits(&self) -> Result<LockedWords, Error> {
+        let mut bits = LockedWords::zeroed(self.parameters.polynomial_size())?;
+        for (bits, word) in bits.as_chunks_mut::<64>().0.iter_mut().zip(self.packed.iter()) {
+            for (position, bit) in bits.iter_mut().enumerate() {
+                *bit = word >> position & 1;
+            }
+        }
+        Ok(bits)
     }
 
-    pub(crate) fn transformed(&self) -> &[u64] {
-        &self.words[self.parameters.polynomial_size()..]
+    /// The transform of s, one copy of the bits for each prime, in locked pages of its own.
+    pub(crate) fn transformed(&self) -> Result<LockedWords, Error> {
+        let mut words = LockedWords::zeroed(self.parameters.polynomial_words())?;
+        let bits = self.bits()?;
+        for residues in words.chunks_exact_mut(bits.len()) {
+            residues.copy_from_slice(&bits);
+        }
+        self.parameters.ring().forward(&mut words);
+        Ok(words)
     }
 }
 
@@ -94,17 +105,20 @@ mod tests {
     fn export_and_import_round_trip_and_check_the_length() {
         let key = SecretKey::generate(&N2048_Q50).unwrap();
         let bytes = key.export();
-        assert_eq!(SecretKey::import(&N2048_Q50, &bytes).unwrap().bits(), key.bits());
+        let imported = SecretKey::import(&N2048_Q50, &bytes).unwrap();
+        assert_eq!(imported.bits().unwrap()[..], key.bits().unwrap()[..]);
+        assert_eq!(imported.export(), bytes);
         assert!(matches!(SecretKey::import(&N2048_Q50, &bytes[1..]), Err(Error::Length)));
     }
 
     #[test]
     fn keys_are_fresh_uniform_bits() {
         let (a, b) = (SecretKey::generate(&N2048_Q50).unwrap(), SecretKey::generate(&N2048_Q50).unwrap());
-        assert_ne!(a.bits(), b.bits());
-        let ones: u64 = a.bits().iter().sum();
+        let (a, b) = (a.bits().unwrap(), b.bits().unwrap());
+        assert_ne!(a[..], b[..]);
+        let ones: u64 = a.iter().sum();
         assert!((1024 - 300..1024 + 300).contains(&ones), "13 standard deviations off");
-        assert!(a.bits().iter().all(|&bit| bit < 2));
+        assert!(a.iter().all(|&bit| bit < 2));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What secrets cannot do. Most of it is checked by the compiler: this file does not build where a rule is broken.
 
 use tiresias_keys::{ConfigId, Digest, EncryptedScores, ResponseGroup, ResponseShape, parameters::N2048_Q50};
-use tiresias_secret_key::{Phases, SecretKey};
+use tiresias_secret_key::{Error, Phases, SecretKey};
 
 /// Fails to compile where the type has the trait: `some_item` then has two candidates.
 macro_rules! assert_lacks {
@@ -24,7 +24,7 @@ assert_lacks!(SecretKey: AsRef<[u8]>, AsRef<[u64]>, std::ops::Deref, std::borrow
 assert_lacks!(Phases: Clone, Copy, Default, PartialEq, std::fmt::Display, Into<Vec<u64>>);
 
 /// A key decrypts once: `decrypt` takes it by value.
-const _: fn(SecretKey, &EncryptedScores, &ResponseShape, usize) -> Phases = SecretKey::decrypt;
+const _: fn(SecretKey, &EncryptedScores, &ResponseShape) -> Result<Phases, Error> = SecretKey::decrypt;
 
 /// A key may wait on another thread for its answer.
 const _: fn() = || {
@@ -57,11 +57,12 @@ fn debug_shows_nothing_of_keys_and_phases() {
         modulus_bits: 33,
         classes: 1,
         classes_per_group: 1,
+        block: 30,
     };
     let group = ResponseGroup { mask: vec![1; 2048], body: vec![123_456] };
     let scores = EncryptedScores::new(ConfigId::of_card(b""), Digest::of(b""), vec![group]);
-    let phases = zeros.decrypt(&scores, &shape, 30);
+    let phases = zeros.decrypt(&scores, &shape).unwrap();
     assert_eq!(phases.as_slice(), [123_456]);
     assert_eq!(format!("{phases:?}"), "Phases { .. }");
-    assert_eq!(format!("{:?}", ones.decrypt(&scores, &shape, 30)), "Phases { .. }");
+    assert_eq!(format!("{:?}", ones.decrypt(&scores, &shape).unwrap()), "Phases { .. }");
 }

@@ -21,10 +21,8 @@ const N: usize = 2048;
 const BOUND: i64 = 8;
 
 fn polynomial(seed: u8) -> Vec<u64> {
-    let mut residues = vec![0; N];
     let seed = SecretSeed::from_bytes([seed; 32]);
-    Xof::randomness(&seed, Role::Flood, 0, 0).uniform(&N2048_Q50, &mut residues);
-    residues
+    Xof::randomness(&N2048_Q50, &seed, Role::Flood, 0, 0).uniform(&N2048_Q50)
 }
 
 fn tfhe_key(key: &SecretKey) -> GlweSecretKey<Vec<u64>> {
@@ -34,7 +32,7 @@ fn tfhe_key(key: &SecretKey) -> GlweSecretKey<Vec<u64>> {
 }
 
 fn modulus_q() -> CiphertextModulus<u64> {
-    CiphertextModulus::try_new(u128::from(N2048_Q50.modulus())).unwrap()
+    CiphertextModulus::try_new(N2048_Q50.modulus()).unwrap()
 }
 
 /// tfhe's decryption of (mask, body) modulo q.
@@ -74,35 +72,38 @@ fn our_phase(key: &SecretKey, mask: &[u64], body: &[u64]) -> Vec<u64> {
     let mut product = vec![0; N];
     ring.multiply_add(&mut product, &mask, &s);
     ring.inverse(&mut product);
-    body.iter().zip(&product).map(|(&body, &product)| ring.sub(body, product)).collect()
+    let q = N2048_Q50.primes()[0];
+    body.iter().zip(&product).map(|(&body, &product)| (body + q - product) % q).collect()
 }
 
 /// The largest distance of two polynomials modulo q, and whether they differ at all.
 fn distance(left: &[u64], right: &[u64]) -> i64 {
-    let ring = N2048_Q50.ring();
-    left.iter().zip(right).map(|(&left, &right)| ring.center(ring.sub(left, right)).abs()).max().unwrap()
+    let q = N2048_Q50.primes()[0];
+    let distance = |(&left, &right): (&u64, &u64)| {
+        let difference = (left + q - right) % q;
+        difference.min(q - difference) as i64
+    };
+    left.iter().zip(right).map(distance).max().unwrap()
 }
 
 #[test]
 fn tfhe_opens_our_requests() {
     let config = ConfigId::of_card(b"oracle");
     let gateway_seed = PublicSeed::from_bytes([3; 32]);
-    let shape = RequestShape { parameters: &N2048_Q50, carries_zero: true };
+    let shape = RequestShape { parameters: &N2048_Q50, ciphertexts: 1, carries_zero: true };
     let context = RequestContext { config: &config, gateway_seed: &gateway_seed, shape: &shape };
-    let ends = [vec![0; N], vec![N2048_Q50.modulus() - 1; N]];
+    let ends = [vec![0; N], vec![N2048_Q50.primes()[0] - 1; N]];
     for plaintext in ends.into_iter().chain((10..14).map(polynomial)) {
         let key = SecretKey::generate(&N2048_Q50).unwrap();
-        let request = key.encrypt(&plaintext, &context).unwrap();
+        let request = key.encrypt(&[&plaintext], &context).unwrap();
         let mask = |role| {
             let key_id = KeyId::request_scoped(&N2048_Q50, request.seed());
-            let mut mask = vec![0; N];
             Xof::mask(&N2048_Q50, role, &config, &key_id, 0, &gateway_seed, request.seed())
-                .uniform(&N2048_Q50, &mut mask);
-            mask
+                .uniform(&N2048_Q50)
         };
         let tfhe_key = tfhe_key(&key);
         let cases = [
-            (Role::FeaturesMask, request.body(), plaintext),
+            (Role::FeaturesMask, request.bodies()[0].as_slice(), plaintext),
             (Role::ZeroMask, request.zero_body().unwrap(), vec![0; N]),
         ];
         for (role, body, expected) in cases {
@@ -113,7 +114,10 @@ fn tfhe_opens_our_requests() {
             assert_eq!(opened, our_phase(&key, &mask(role), body), "both decryptions are exact");
         }
         // The masks of the two ciphertexts are not interchangeable.
-        assert!(distance(&tfhe_decrypt(&tfhe_key, &mask(Role::ZeroMask), request.body()), &[0; N]) > 1 << 40);
+        assert!(
+            distance(&tfhe_decrypt(&tfhe_key, &mask(Role::ZeroMask), &request.bodies()[0]), &[0; N])
+                > 1 << 40
+        );
     }
 }
 
@@ -142,6 +146,7 @@ fn our_decryption_opens_what_tfhe_encrypts_modulo_a_power_of_two() {
         modulus_bits: R,
         classes: N,
         classes_per_group: N,
+        block: 1,
     };
     let modulus = CiphertextModulus::try_new_power_of_2(R as usize).unwrap();
     let key = SecretKey::generate(&N2048_Q50).unwrap();
@@ -152,7 +157,7 @@ fn our_decryption_opens_what_tfhe_encrypts_modulo_a_power_of_two() {
     let lowered = |words: Vec<u64>| words.into_iter().map(|word| word >> (64 - R)).collect();
     let group = ResponseGroup { mask: lowered(mask), body: lowered(body) };
     let scores = EncryptedScores::new(ConfigId::of_card(b"oracle"), Digest::of(b"request"), vec![group]);
-    let phases = key.decrypt(&scores, &shape, 1);
+    let phases = key.decrypt(&scores, &shape).unwrap();
     let noise = phases.as_slice().iter().zip(&plaintext).map(|(&phase, &plaintext)| {
         let difference = phase.wrapping_sub(plaintext);
         ((difference << (64 - R)) as i64 >> (64 - R)).abs()
