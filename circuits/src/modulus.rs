@@ -70,7 +70,7 @@ impl Second {
     /// value * inverse mod p2, for value < p2.
     fn multiply_inverse(&self, value: u64) -> u64 {
         let prime = self.reciprocal.prime;
-        let quotient = (u128::from(value) * u128::from(self.inverse_shoup) >> 64) as u64;
+        let quotient = ((u128::from(value) * u128::from(self.inverse_shoup)) >> 64) as u64;
         let product = value.wrapping_mul(self.inverse).wrapping_sub(quotient.wrapping_mul(prime));
         product.min(product.wrapping_sub(prime))
     }
@@ -153,7 +153,7 @@ mod tests {
         for parameters in [&N2048_Q50, &N4096_Q100] {
             let q = parameters.modulus();
             for bits in [16, 33, 37, 41, 48] {
-                let halved = |x: u128| if x % 2 == 0 { x / 2 } else { (x + q) / 2 };
+                let halved = |x: u128| if x.is_multiple_of(2) { x / 2 } else { (x + q) / 2 };
                 for start in [q / 2, q / 2 + 1] {
                     let x = (0..bits).fold(start, |x, _| halved(x));
                     assert_eq!(switched(parameters, x, bits), exact(x, q, bits));
