@@ -1,5 +1,7 @@
-//! Fixtures of the benches: heads and rows from a fixed sequence, so that every run measures the same work.
+//! What the benches share: figures, and fixtures: heads and rows from a fixed sequence, so that every run measures the same work.
 #![forbid(unsafe_code)]
+
+pub mod stats;
 
 use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, evaluate::PreparedHead, scores};
 use tiresias_keys::{ConfigId, EncryptedFeatures, RequestShape, Seed};

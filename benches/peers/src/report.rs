@@ -4,11 +4,9 @@ use std::io::Write as _;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use serde_json::json;
+use tiresias_benches::stats::{Ratio, median, quantile};
 
-use crate::{
-    Contender,
-    timing::{Times, quantile, ratio},
-};
+use crate::{Contender, timing::Times};
 
 /// One shape, measured.
 pub(crate) struct Measured<'a> {
@@ -33,8 +31,7 @@ impl Measured<'_> {
             "evaluate us (CPU)",
             "served us (CPU)",
         ]);
-        let times =
-            |times: &Times| format!("{:.1} ({:.1})", quantile(&times.wall, 0.5), quantile(&times.cpu, 0.5));
+        let times = |times: &Times| format!("{:.1} ({:.1})", median(&times.wall), median(&times.cpu));
         for (i, contender) in self.contenders.iter().enumerate() {
             let facts = contender.facts();
             sides.add_row([
@@ -51,10 +48,7 @@ impl Measured<'_> {
         }
         let mut ratios = table(&["time of ours / time of peer", "evaluate", "served"]);
         for (ours, peer) in self.pairs() {
-            let cell = |times: &[Times]| {
-                let [medians, low, high] = ratio(&times[ours].wall, &times[peer].wall);
-                format!("{medians:.2} ({low:.2} to {high:.2})")
-            };
+            let cell = |times: &[Times]| Ratio::new(&times[ours].wall, &times[peer].wall).to_string();
             let names = format!("{} / {}", self.name(ours), self.name(peer));
             ratios.add_row([names, cell(&self.evaluate), cell(&self.served)]);
         }
@@ -64,10 +58,10 @@ impl Measured<'_> {
     pub(crate) fn print_json(&self) {
         let times = |times: &Times| {
             json!({
-                "wall_us": quantile(&times.wall, 0.5),
+                "wall_us": median(&times.wall),
                 "wall_us_p10": quantile(&times.wall, 0.1),
                 "wall_us_p90": quantile(&times.wall, 0.9),
-                "cpu_us": quantile(&times.cpu, 0.5),
+                "cpu_us": median(&times.cpu),
             })
         };
         for (i, contender) in self.contenders.iter().enumerate() {
@@ -89,8 +83,8 @@ impl Measured<'_> {
         }
         for (ours, peer) in self.pairs() {
             let cell = |times: &[Times]| {
-                let [medians, low, high] = ratio(&times[ours].wall, &times[peer].wall);
-                json!({ "medians": medians, "p10": low, "p90": high })
+                let ratio = Ratio::new(&times[ours].wall, &times[peer].wall);
+                json!({ "medians": ratio.medians, "p10": ratio.low, "p90": ratio.high })
             };
             let row = json!({
                 "shape": self.shape,

@@ -59,17 +59,3 @@ fn thread_cpu_s() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
-
-/// The value below which `share` of the values lie.
-pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
-}
-
-/// Ratio of medians, and the range of the middle 80 % of the ratios of single rounds.
-pub(crate) fn ratio(ours: &[f64], peer: &[f64]) -> [f64; 3] {
-    let rounds: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| ours / peer).collect();
-    let medians = quantile(ours, 0.5) / quantile(peer, 0.5);
-    [medians, quantile(&rounds, 0.1), quantile(&rounds, 0.9)]
-}
