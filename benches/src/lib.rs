@@ -1,5 +1,7 @@
-//! Fixtures of the benches: heads and rows from a fixed sequence, so that every run measures the same work.
+//! What the benches share: figures, and fixtures: heads and rows from a fixed sequence, so that every run measures the same work.
 #![forbid(unsafe_code)]
+
+pub mod stats;
 
 use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, evaluate::PreparedHead, scores};
 use tiresias_keys::{ConfigId, EncryptedFeatures, RequestShape, Seed};
@@ -15,6 +17,10 @@ pub struct Fixture {
     pub request_shape: RequestShape,
     /// The plaintexts of one row.
     pub plaintexts: Vec<Zeroizing<Vec<u64>>>,
+    /// The head before it was prepared.
+    pub quantized: QuantizedHead,
+    /// The row.
+    pub row: Vec<i64>,
     config: ConfigId,
     gateway_seed: Seed,
 }
@@ -28,14 +34,15 @@ impl Fixture {
     pub fn new(features: usize, classes: usize, privacy: Privacy) -> Self {
         let shape = HeadShape { features, classes, feature_bits: 8, weight_bits: 8 };
         let plan = Plan::new(shape, privacy).expect("the benches plan valid shapes");
-        let sequence = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) % 255;
-        let weight = (0..features * classes).map(|i| (sequence(i) as i64 - 127) as i8).collect();
-        let head = QuantizedHead::new(shape, weight, vec![0; classes]).expect("weights are in range");
+        let weight = (0..features * classes).map(|i| value(i) as i8).collect();
+        let bias = (0..classes as i64).map(|class| class * 9 - 50).collect();
+        let quantized = QuantizedHead::new(shape, weight, bias).expect("weights are in range");
         let (config, gateway_seed) = (ConfigId::of_card(b"bench"), Seed::from_bytes([1; 32]));
-        let row: Vec<i64> = (0..features).map(|i| sequence(i + 7) as i64 - 127).collect();
+        let row: Vec<i64> = (0..features).map(|i| value((1 << 32) + i)).collect();
         let plaintexts = scores::encode_features(&plan, &row).expect("the row is in range");
-        let head = PreparedHead::new(&head, plan, config, gateway_seed);
-        Self { head, request_shape: plan.request_shape(), plaintexts, config, gateway_seed }
+        let head = PreparedHead::new(&quantized, plan, config, gateway_seed);
+        let request_shape = plan.request_shape();
+        Self { head, request_shape, plaintexts, quantized, row, config, gateway_seed }
     }
 
     /// Encrypts the row under `key`.
@@ -66,4 +73,11 @@ impl Fixture {
     pub fn key(&self) -> SecretKey {
         SecretKey::generate(self.head.plan().parameters()).expect("the operating system has entropy")
     }
+}
+
+/// Place i of a fixed sequence in [-127, 127] without correlations, so that scores are as small as those of chance.
+fn value(i: usize) -> i64 {
+    let word = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (word >> 33) as i64 % 255 - 127
 }

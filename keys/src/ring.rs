@@ -4,7 +4,15 @@
 //! after the other, each word in \[0, prime). Whether it holds coefficients or transform values is the caller's to
 //! know, as with every in-place transform. A *part* of a polynomial, some of its coefficients, has the same form.
 //! Products are exact integers modulo q: there is no floating point anywhere.
+//!
+//! Two kernels compute the same products: `tfhe-ntt` where the processor has its vector units, [`portable`] elsewhere.
+//! Transform values are in an order of the kernel's own and leave no process.
 
+mod portable;
+
+use std::sync::OnceLock;
+
+use portable::Portable;
 use tfhe_ntt::prime64::Plan;
 
 /// A ring with its number-theoretic transform tables.
@@ -18,17 +26,75 @@ pub struct Ring {
 #[derive(Debug)]
 struct Factor {
     prime: u64,
-    plan: Plan,
+    kernel: Kernel,
+}
+
+/// What computes transforms.
+#[derive(Debug)]
+enum Kernel {
+    Vector(Plan),
+    Portable(Portable),
+}
+
+/// Whether this process computes with the portable kernel: decided once.
+static IS_PORTABLE: OnceLock<bool> = OnceLock::new();
+
+/// Computes with the portable kernel from now on, whatever the processor has: for tests, and for who wants to compare.
+/// Returns whether it does; once a ring was built with the other kernel the choice is made.
+pub fn use_portable_kernel() -> bool {
+    *IS_PORTABLE.get_or_init(|| true)
+}
+
+/// tfhe-ntt has vector kernels for AVX2 and AVX-512; its scalar code is slower than ours.
+fn has_vector_kernel() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+impl Kernel {
+    fn new(n: usize, prime: u64) -> Self {
+        if *IS_PORTABLE.get_or_init(|| !has_vector_kernel()) {
+            return Self::Portable(Portable::new(n, prime));
+        }
+        Self::Vector(Plan::try_new(n, prime).expect("the parameter table holds NTT-friendly primes only"))
+    }
+
+    fn forward(&self, residues: &mut [u64]) {
+        match self {
+            Self::Vector(plan) => plan.fwd(residues),
+            Self::Portable(portable) => portable.forward(residues),
+        }
+    }
+
+    fn inverse(&self, residues: &mut [u64]) {
+        match self {
+            Self::Vector(plan) => plan.inv(residues),
+            Self::Portable(portable) => portable.inverse(residues),
+        }
+    }
+
+    fn normalize(&self, residues: &mut [u64]) {
+        match self {
+            Self::Vector(plan) => plan.normalize(residues),
+            Self::Portable(portable) => portable.normalize(residues),
+        }
+    }
+
+    fn multiply_add(&self, sum: &mut [u64], left: &[u64], right: &[u64]) {
+        match self {
+            Self::Vector(plan) => plan.mul_accumulate(sum, left, right),
+            Self::Portable(portable) => portable.multiply_add(sum, left, right),
+        }
+    }
 }
 
 impl Ring {
     /// Builds the tables for polynomial size `n` and these primes. Only [`crate::Parameters::ring`] calls this, with
     /// constants whose validity its tests check.
     pub(crate) fn new(n: usize, primes: &[u64]) -> Self {
-        let factor = |&prime| {
-            let plan = Plan::try_new(n, prime).expect("the parameter table holds NTT-friendly primes only");
-            Factor { prime, plan }
-        };
+        let factor = |&prime| Factor { prime, kernel: Kernel::new(n, prime) };
         Self { polynomial_size: n, factors: primes.iter().map(factor).collect() }
     }
 
@@ -46,18 +112,18 @@ impl Ring {
 
     /// Transforms a polynomial in place.
     pub fn forward(&self, polynomial: &mut [u64]) {
-        self.each(polynomial, |factor, residues| factor.plan.fwd(residues));
+        self.each(polynomial, |factor, residues| factor.kernel.forward(residues));
     }
 
     /// Transforms back in place, leaving a factor N in the result: one factor of each product must have passed
     /// through [`Ring::normalize`].
     pub fn inverse(&self, transformed: &mut [u64]) {
-        self.each(transformed, |factor, residues| factor.plan.inv(residues));
+        self.each(transformed, |factor, residues| factor.kernel.inverse(residues));
     }
 
     /// Divides by N.
     pub fn normalize(&self, transformed: &mut [u64]) {
-        self.each(transformed, |factor, residues| factor.plan.normalize(residues));
+        self.each(transformed, |factor, residues| factor.kernel.normalize(residues));
     }
 
     /// `sum += left * right`, value by value, on transformed polynomials.
@@ -65,7 +131,7 @@ impl Ring {
         let n = self.polynomial_size;
         let factors = left.chunks_exact(n).zip(right.chunks_exact(n));
         for ((factor, sum), (left, right)) in self.factors.iter().zip(sum.chunks_exact_mut(n)).zip(factors) {
-            factor.plan.mul_accumulate(sum, left, right);
+            factor.kernel.multiply_add(sum, left, right);
         }
     }
 
