@@ -1,6 +1,5 @@
 //! The golden vectors with the portable kernel, in a process of its own: the code of processors without vector units gives
 //! the same bytes. `vectors.rs` does the same with the kernel that this processor would choose.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use tiresias_circuits::{HeadShape, Plan, QuantizedHead, clear, evaluate::PreparedHead, scores};
 use tiresias_keys::{EncryptedFeatures, EncryptedScores, ring, xof::SecretSeed};
