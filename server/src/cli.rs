@@ -24,6 +24,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Serve a model repository over TLS
     Serve(ServeArgs),
+    /// Read everything that `serve` would read, and say what is wrong with it
+    CheckConfig(CheckArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -108,8 +110,19 @@ pub struct EvaluateArgs {
     pub features: PathBuf,
 }
 
-/// `serve`
+/// `check-config`
 #[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The flags of `serve`
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `serve`
+#[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// A TOML file with any of the settings below; flags win over it
     #[arg(long, value_name = "FILE")]
@@ -132,6 +145,9 @@ pub struct ServeArgs {
     /// The CA of client certificates, PEM
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
+    /// A list of revoked client certificates, PEM; give one for each authority that issues them
+    #[arg(long, value_name = "FILE")]
+    pub client_crl: Vec<PathBuf>,
     /// Ask for no client certificate: anyone may send requests
     #[arg(long)]
     pub insecure_no_client_auth: bool,

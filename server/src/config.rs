@@ -3,13 +3,18 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use serde::Deserialize;
-use tiresias_keys::Digest;
 
-use crate::{cli::ServeArgs, protocol::LARGEST_BATCH, tls::Tenants};
+use crate::{cli::ServeArgs, tenants::Tenants};
+
+mod limits;
+mod tenants;
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,14 @@ pub enum Error {
     /// The settings do not go together.
     #[error("{0}")]
     Rule(&'static str),
+    /// A setting that only the file can make breaks a rule.
+    #[error("{path}: {rule}", path = path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        rule: &'static str,
+    },
 }
 
 impl Error {
@@ -43,7 +56,14 @@ impl Error {
         match self {
             Self::Io { .. } => "io",
             Self::Toml { .. } => "bad_config_file",
-            Self::Rule(_) => "bad_config",
+            Self::Rule(_) | Self::InFile { .. } => "bad_config",
+        }
+    }
+
+    fn in_file(self, path: Option<&Path>) -> Self {
+        match (self, path) {
+            (Self::Rule(rule), Some(path)) => Self::InFile { path: path.to_owned(), rule },
+            (error, _) => error,
         }
     }
 }
@@ -57,29 +77,10 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// The CA that signs client certificates; `None` switches client authentication off.
     pub client_ca: Option<PathBuf>,
+    /// Revocation lists of client certificates, PEM; none are checked where there is no file.
+    pub client_crls: Vec<PathBuf>,
     /// Whether the hybrid key exchange is required.
     pub require_hybrid: bool,
-}
-
-/// Limits in number, bytes and time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Open connections.
-    pub connections: usize,
-    /// Vectors in one request.
-    pub batch: usize,
-    /// Evaluations at once; the number of cores where not given.
-    pub workers: usize,
-    /// Requests waiting for a worker.
-    pub queue: usize,
-    /// Memory for bodies of requests in flight, in MiB.
-    pub body_mib: usize,
-    /// TLS handshake and request headers.
-    pub header_timeout: Duration,
-    /// A whole body.
-    pub body_timeout: Duration,
-    /// Requests in flight at shutdown.
-    pub shutdown_timeout: Duration,
 }
 
 /// Where the server's certificates come from.
@@ -107,7 +108,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Certificates.
     pub tls: TlsSource,
-    /// Who may connect.
+    /// Who may connect, and what they may.
     pub tenants: Tenants,
     /// Where the gateway keeps state of its own.
     pub data: Option<PathBuf>,
@@ -115,6 +116,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Limits.
     pub limits: Limits,
+    /// What it was made from, to make it again.
+    args: ServeArgs,
 }
 
 /// The file; see `server/gateway.toml` for a commented example.
@@ -127,8 +130,10 @@ struct File {
     metrics: Option<SocketAddr>,
     device: Option<String>,
     tls: FileTls,
-    limits: FileLimits,
-    tenants: Vec<FileTenant>,
+    limits: limits::FileLimits,
+    budget: tenants::FileBudget,
+    rate: tenants::FileRate,
+    tenants: Vec<tenants::FileTenant>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,44 +142,10 @@ struct FileTls {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
+    client_crl: Vec<PathBuf>,
     self_signed: Option<PathBuf>,
     insecure_no_client_auth: bool,
     require_hybrid: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FileLimits {
-    connections: usize,
-    batch: usize,
-    workers: Option<usize>,
-    queue: usize,
-    body_mib: usize,
-    header_timeout_s: u64,
-    body_timeout_s: u64,
-    shutdown_timeout_s: u64,
-}
-
-impl Default for FileLimits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            batch: 256,
-            workers: None,
-            queue: 64,
-            body_mib: 256,
-            header_timeout_s: 10,
-            body_timeout_s: 30,
-            shutdown_timeout_s: 30,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileTenant {
-    name: String,
-    public_key_sha256: String,
 }
 
 impl Config {
@@ -182,52 +153,110 @@ impl Config {
     /// relative to the file.
     pub fn from_args(args: ServeArgs) -> Result<Self, Error> {
         let file = args.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        let repo = args.repo.or(file.repo).ok_or(Error::Rule("name a model repository: --repo or `repo`"))?;
+        let pick = |flag: &Option<PathBuf>, file: Option<PathBuf>| flag.clone().or(file);
+        let repo =
+            pick(&args.repo, file.repo).ok_or(Error::Rule("name a model repository: --repo or `repo`"))?;
         let listen =
             args.listen.or(file.listen).ok_or(Error::Rule("name an address: --listen or `listen`"))?;
         check_device(args.device.as_deref().or(file.device.as_deref()).unwrap_or("auto"))?;
 
-        let no_client_auth = args.insecure_no_client_auth || file.tls.insecure_no_client_auth;
-        let require_hybrid = args.require_hybrid || file.tls.require_hybrid;
-        let client_ca = args.client_ca.or(file.tls.client_ca);
-        if no_client_auth && client_ca.is_some() {
-            return Err(Error::Rule("a client CA and insecure-no-client-auth exclude each other"));
-        }
-        let cert = args.tls_cert.or(file.tls.cert);
-        let key = args.tls_key.or(file.tls.key);
-        let tls = match (cert, key, args.tls_self_signed.or(file.tls.self_signed)) {
-            (Some(cert), Some(key), None) => {
-                if client_ca.is_none() && !no_client_auth {
-                    return Err(Error::Rule(
-                        "name the CA of client certificates (--client-ca), or pass --insecure-no-client-auth",
-                    ));
-                }
-                TlsSource::Files(TlsConfig { cert, key, client_ca, require_hybrid })
-            }
-            (None, None, Some(_)) if client_ca.is_some() => {
-                return Err(Error::Rule("self-signed certificates bring their own client CA"));
-            }
-            (None, None, Some(directory)) => {
-                TlsSource::SelfSigned { directory, client_auth: !no_client_auth, require_hybrid }
-            }
-            _ => {
-                return Err(Error::Rule(
-                    "name either a certificate and its key (--tls-cert, --tls-key) or --tls-self-signed DIR",
-                ));
-            }
-        };
-        if no_client_auth && !file.tenants.is_empty() {
+        let client_auth = !(args.insecure_no_client_auth || file.tls.insecure_no_client_auth);
+        if !client_auth && !file.tenants.is_empty() {
             return Err(Error::Rule("tenants are known by client certificates: do not switch them off"));
+        }
+        let in_file = |error: Error| error.in_file(args.config.as_deref());
+        let tenants = tenants::check(&file.budget, &file.rate, file.tenants).map_err(in_file)?;
+        let limits = file.limits.check().map_err(in_file)?;
+        let data = pick(&args.data, file.data);
+        if tenants.any_budget() && data.is_none() {
+            return Err(Error::Rule(
+                "a budget must outlive the process: name a data directory, --data or `data`",
+            ));
         }
         Ok(Self {
             repo,
             listen,
-            tls,
-            tenants: read_tenants(file.tenants)?,
-            data: args.data.or(file.data),
+            tls: file.tls.over(&args, client_auth)?,
+            tenants,
+            data,
             metrics: args.metrics.or(file.metrics),
-            limits: file.limits.check()?,
+            limits,
+            args,
         })
+    }
+
+    /// Whether clients need certificates.
+    #[must_use]
+    pub fn client_auth(&self) -> bool {
+        match &self.tls {
+            TlsSource::Files(files) => files.client_ca.is_some(),
+            TlsSource::SelfSigned { client_auth, .. } => *client_auth,
+        }
+    }
+
+    /// Reads the same file with the same flags again. What cannot change while the gateway runs stays as it is; the
+    /// names of such settings that differ come with it.
+    pub fn reread(&self) -> Result<(Self, Vec<&'static str>), Error> {
+        let mut new = Self::from_args(self.args.clone())?;
+        let mut fixed = Vec::new();
+        let mut keep = |name, differs: bool| {
+            if differs {
+                fixed.push(name);
+            }
+        };
+        keep("repo", new.repo != self.repo);
+        keep("listen", new.listen != self.listen);
+        keep("metrics", new.metrics != self.metrics);
+        keep("data", new.data != self.data);
+        keep("limits.connections", new.limits.connections != self.limits.connections);
+        keep("limits.workers", new.limits.workers != self.limits.workers);
+        keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
+        new.repo.clone_from(&self.repo);
+        new.data.clone_from(&self.data);
+        (new.listen, new.metrics) = (self.listen, self.metrics);
+        new.limits.connections = self.limits.connections;
+        new.limits.workers = self.limits.workers;
+        new.limits.body_mib = self.limits.body_mib;
+        if new.tenants.any_budget() && new.data.is_none() {
+            return Err(Error::Rule("the first budget needs a data directory, and that a restart"));
+        }
+        Ok((new, fixed))
+    }
+}
+
+impl FileTls {
+    /// The file's settings with the flags over them.
+    fn over(self, args: &ServeArgs, client_auth: bool) -> Result<TlsSource, Error> {
+        let pick = |flag: &Option<PathBuf>, file: Option<PathBuf>| flag.clone().or(file);
+        let require_hybrid = args.require_hybrid || self.require_hybrid;
+        let client_ca = pick(&args.client_ca, self.client_ca);
+        let client_crls = if args.client_crl.is_empty() { self.client_crl } else { args.client_crl.clone() };
+        if !client_auth && client_ca.is_some() {
+            return Err(Error::Rule("a client CA and insecure-no-client-auth exclude each other"));
+        }
+        if client_ca.is_none() && !client_crls.is_empty() {
+            return Err(Error::Rule(
+                "a revocation list (client_crl) needs the client CA that signs it (client_ca)",
+            ));
+        }
+        let (cert, key) = (pick(&args.tls_cert, self.cert), pick(&args.tls_key, self.key));
+        match (cert, key, pick(&args.tls_self_signed, self.self_signed)) {
+            (Some(_), Some(_), None) if client_ca.is_none() && client_auth => Err(Error::Rule(
+                "name the CA of client certificates (--client-ca), or pass --insecure-no-client-auth",
+            )),
+            (Some(cert), Some(key), None) => {
+                Ok(TlsSource::Files(TlsConfig { cert, key, client_ca, client_crls, require_hybrid }))
+            }
+            (None, None, Some(_)) if client_ca.is_some() => {
+                Err(Error::Rule("self-signed certificates bring their own client CA"))
+            }
+            (None, None, Some(directory)) => {
+                Ok(TlsSource::SelfSigned { directory, client_auth, require_hybrid })
+            }
+            _ => Err(Error::Rule(
+                "name either a certificate and its key (--tls-cert, --tls-key) or --tls-self-signed DIR",
+            )),
+        }
     }
 }
 
@@ -248,112 +277,16 @@ impl File {
         ] {
             *path = path.take().map(|path| base.join(path));
         }
+        for path in &mut file.tls.client_crl {
+            *path = base.join(&*path);
+        }
         Ok(file)
     }
-}
-
-impl FileLimits {
-    fn check(&self) -> Result<Limits, Error> {
-        let workers =
-            self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let in_range = (1..=100_000).contains(&self.connections)
-            && (1..=LARGEST_BATCH).contains(&self.batch)
-            && (1..=1024).contains(&workers)
-            && self.queue <= 100_000
-            && (64..=65_536).contains(&self.body_mib)
-            && [self.header_timeout_s, self.body_timeout_s, self.shutdown_timeout_s]
-                .iter()
-                .all(|seconds| (1..=3600).contains(seconds));
-        if !in_range {
-            return Err(Error::Rule(
-                "limits: connections 1 to 100000, batch 1 to 4096, workers 1 to 1024, queue at most 100000, \
-                 body_mib 64 to 65536, timeouts 1 to 3600 seconds",
-            ));
-        }
-        Ok(Limits {
-            connections: self.connections,
-            batch: self.batch,
-            workers,
-            queue: self.queue,
-            body_mib: self.body_mib,
-            header_timeout: Duration::from_secs(self.header_timeout_s),
-            body_timeout: Duration::from_secs(self.body_timeout_s),
-            shutdown_timeout: Duration::from_secs(self.shutdown_timeout_s),
-        })
-    }
-}
-
-fn read_tenants(tenants: Vec<FileTenant>) -> Result<Tenants, Error> {
-    let tenants = tenants.into_iter().map(|tenant| {
-        let key = Digest::from_hex(&tenant.public_key_sha256)
-            .map_err(|_| Error::Rule("a tenant's public_key_sha256 is 64 lowercase hexadecimal digits"))?;
-        if tenant.name.is_empty() || tenant.name.len() > 64 || tenant.name.contains(char::is_control) {
-            return Err(Error::Rule("a tenant's name is 1 to 64 bytes without control characters"));
-        }
-        Ok((key, tenant.name))
-    });
-    Ok(Tenants::new(tenants.collect::<Result<Vec<_>, Error>>()?))
 }
 
 fn check_device(device: &str) -> Result<(), Error> {
     match device {
         "auto" | "cpu" => Ok(()),
         _ => Err(Error::Rule("this build evaluates on the CPU alone: --device auto or cpu")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::cli::{Cli, Command};
-
-    fn config(flags: &[&str]) -> Result<Config, Error> {
-        let cli = Cli::try_parse_from([&["tiresias-gateway", "serve"], flags].concat()).unwrap();
-        match cli.command {
-            Command::Serve(args) => Config::from_args(args),
-            _ => unreachable!("the test parses `serve`"),
-        }
-    }
-
-    #[test]
-    fn flags_alone_make_a_configuration() {
-        let config =
-            config(&["--repo", "models", "--listen", "127.0.0.1:0", "--tls-self-signed", "tls"]).unwrap();
-        let expected =
-            TlsSource::SelfSigned { directory: "tls".into(), client_auth: true, require_hybrid: false };
-        assert_eq!(config.tls, expected);
-        assert_eq!(config.limits.batch, 256);
-    }
-
-    #[test]
-    fn settings_that_do_not_go_together_are_refused() {
-        let base = ["--repo", "models", "--listen", "127.0.0.1:0"];
-        for flags in [
-            &[][..],
-            &["--tls-cert", "c"],
-            &["--tls-cert", "c", "--tls-key", "k"],
-            &["--tls-cert", "c", "--tls-key", "k", "--tls-self-signed", "d"],
-            &["--tls-cert", "c", "--tls-key", "k", "--client-ca", "a", "--insecure-no-client-auth"],
-            &["--tls-self-signed", "d", "--client-ca", "a"],
-            &["--tls-self-signed", "d", "--device", "cuda:0"],
-        ] {
-            let error = config(&[&base, flags].concat()).unwrap_err();
-            assert!(matches!(error, Error::Rule(_)), "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn the_commented_example_is_a_valid_configuration_and_unknown_keys_are_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("gateway.toml");
-        let example = include_str!("../gateway.toml");
-        std::fs::write(&path, example).unwrap();
-        let config = config(&["--config", path.to_str().unwrap()]).unwrap();
-        assert_eq!(config.repo, directory.path().join("models"));
-
-        std::fs::write(&path, format!("colour = 1\n{example}")).unwrap();
-        assert!(matches!(File::read(&path), Err(Error::Toml { .. })));
     }
 }

@@ -26,8 +26,17 @@ pub enum ApiError {
     /// A client certificate that the tenant list does not name.
     #[error("the client certificate's key is not among this gateway's tenants")]
     UnknownTenant,
+    /// A certificate that was good when the connection was made.
+    #[error("the client certificate is no longer accepted: it was revoked, or its authority replaced")]
+    CertificateRevoked,
+    /// A route of operators.
+    #[error("only tenants that the configuration calls operators may do this")]
+    NotOperator,
+    /// A model that could not be loaded as it lies in the repository.
+    #[error("the model could not be loaded, and what was served stays: the gateway's log says why")]
+    LoadFailed,
     /// The body does not follow the Open Inference Protocol.
-    #[error("malformed inference request: {0}")]
+    #[error("malformed request: {0}")]
     MalformedRequest(&'static str),
     /// A tensor of another name, datatype or shape.
     #[error("wrong tensor: {0}")]
@@ -41,11 +50,35 @@ pub enum ApiError {
         /// The current card's id.
         config_id: String,
     },
+    /// The request names a card that is no longer served.
+    #[error("this circuit card is retired: fetch the current one and encrypt again")]
+    ConfigRetired {
+        /// Id and version of the model's newest served card.
+        newest: Option<(String, u32)>,
+    },
     /// More vectors in one request than this model takes.
     #[error("this model takes at most {limit} vectors in one request")]
     TooManyVectors {
         /// The limit.
         limit: usize,
+    },
+    /// More vectors in one request than the tenant's rate limit could ever let pass.
+    #[error("your rate limit takes at most {burst} vectors at once")]
+    OverBurst {
+        /// The burst.
+        burst: u64,
+    },
+    /// The tenant's budget for the model does not cover the request.
+    #[error("{}", budget_words(*left))]
+    BudgetSpent {
+        /// Vectors left.
+        left: u64,
+    },
+    /// The tenant asks faster than it may.
+    #[error("your rate limit is reached: send the request again after the time in Retry-After")]
+    RateLimited {
+        /// Seconds until the request would pass.
+        retry_after_s: u32,
     },
     /// The body is longer than any request for this model.
     #[error("the body is longer than this model's limit of {limit} bytes")]
@@ -91,6 +124,9 @@ impl ApiError {
             Self::UnknownModel => rule(StatusCode::NOT_FOUND, "unknown_model", "list_models"),
             Self::UnknownVersion => rule(StatusCode::NOT_FOUND, "unknown_version", "list_models"),
             Self::UnknownTenant => rule(StatusCode::FORBIDDEN, "unknown_tenant", "ask_operator"),
+            Self::CertificateRevoked => rule(StatusCode::FORBIDDEN, "certificate_revoked", "ask_operator"),
+            Self::NotOperator => rule(StatusCode::FORBIDDEN, "not_operator", "ask_operator"),
+            Self::LoadFailed => rule(StatusCode::UNPROCESSABLE_ENTITY, "load_failed", "fix_model"),
             Self::MalformedRequest(_) => {
                 rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_request", "fix_request")
             }
@@ -99,9 +135,19 @@ impl ApiError {
                 rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_ciphertext", "encrypt_again")
             }
             Self::ConfigMismatch { .. } => rule(StatusCode::CONFLICT, "config_mismatch", "fetch_config"),
+            Self::ConfigRetired { .. } => rule(StatusCode::GONE, "config_retired", "fetch_config"),
             Self::TooManyVectors { .. } => {
                 rule(StatusCode::UNPROCESSABLE_ENTITY, "too_many_vectors", "send_fewer_vectors")
             }
+            Self::OverBurst { .. } => {
+                rule(StatusCode::UNPROCESSABLE_ENTITY, "over_burst", "send_fewer_vectors")
+            }
+            Self::BudgetSpent { .. } => rule(StatusCode::FORBIDDEN, "budget_spent", "ask_model_owner"),
+            Self::RateLimited { retry_after_s } => Rule {
+                retryable: true,
+                retry_after_s: Some(*retry_after_s),
+                ..rule(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "retry_later")
+            },
             Self::TooLarge { .. } => rule(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "send_fewer_vectors"),
             Self::UnsupportedEncoding => {
                 rule(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "fix_request")
@@ -129,11 +175,16 @@ impl ApiError {
             retryable: bool,
             #[serde(skip_serializing_if = "Option::is_none")]
             config_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            version: Option<String>,
         }
         let rule = self.rule();
-        let config_id = match self {
-            Self::ConfigMismatch { config_id } => Some(config_id.as_str()),
-            _ => None,
+        let (config_id, version) = match self {
+            Self::ConfigMismatch { config_id } => (Some(config_id.as_str()), None),
+            Self::ConfigRetired { newest: Some((config_id, version)) } => {
+                (Some(config_id.as_str()), Some(version.to_string()))
+            }
+            _ => (None, None),
         };
         let body = Body {
             error: self.to_string(),
@@ -141,8 +192,18 @@ impl ApiError {
             action: rule.action,
             retryable: rule.retryable,
             config_id,
+            version,
         };
         serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+fn budget_words(left: u64) -> String {
+    match left {
+        0 => "the budget of score vectors for this model is spent".to_owned(),
+        left => {
+            format!("the budget for this model has {left} score vectors left, fewer than the request has")
+        }
     }
 }
 
@@ -159,11 +220,18 @@ mod tests {
             ApiError::UnknownModel,
             ApiError::UnknownVersion,
             ApiError::UnknownTenant,
+            ApiError::CertificateRevoked,
+            ApiError::NotOperator,
+            ApiError::LoadFailed,
             ApiError::MalformedRequest(""),
             ApiError::WrongTensor(""),
             ApiError::MalformedCiphertext(tiresias_keys::Error::Digest),
             ApiError::ConfigMismatch { config_id: String::new() },
+            ApiError::ConfigRetired { newest: None },
             ApiError::TooManyVectors { limit: 0 },
+            ApiError::OverBurst { burst: 0 },
+            ApiError::BudgetSpent { left: 0 },
+            ApiError::RateLimited { retry_after_s: 1 },
             ApiError::TooLarge { limit: 0 },
             ApiError::UnsupportedEncoding,
             ApiError::IncompleteBody,

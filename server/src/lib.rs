@@ -3,8 +3,8 @@
 //! The path of a request, one new type a step, no step calls back up:
 //!
 //! ```text
-//! TcpStream -> tls (Tenant) -> router -> body (bytes <= the model's exact size)
-//!   -> protocol (shape-checked against the card) -> compute (bounded queue)
+//! TcpStream -> tls (Peer) -> router (Tenant, ServedModel) -> body (bytes <= the model's exact size)
+//!   -> protocol -> decode (shape-checked against the card) -> admission (budget, rate, fair queue)
 //!   -> circuits::evaluate -> encode -> response
 //! ```
 //!
@@ -14,30 +14,46 @@
 //!
 //! Modules in reading order:
 //!
-//! 1. [`config`]: flags and file become one checked `Config`.
+//! 1. [`config`]: flags and file become one checked `Config`; [`check`]: `check-config`.
 //! 2. [`import`], [`repository`]: heads come in, models are stored and loaded.
 //! 3. [`inspect`]: the model owner's commands that answer on standard output.
-//! 4. [`tls`]: certificates and tenants.
-//! 5. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown.
-//! 6. `router`, `body`, `protocol`, `handlers`: one request.
-//! 7. `compute`, `seeds`: the bounded queue and the randomness of responses.
-//! 8. `metrics`, [`error`]: what operators and peers see.
+//! 4. [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
+//! 5. [`registry`], `history`: what is served, and what was.
+//! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
+//! 7. `gateway`, `router`, `body`, `protocol`, `handlers`: one request.
+//! 8. `admission`, `budget`, `rate`, `compute`: who may be evaluated, and in which order.
+//! 9. `seeds`: the randomness of responses.
+//! 10. [`data`], `journal`: what outlives the process.
+//! 11. `metrics`, [`error`]: what operators and peers see.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod body;
+mod budget;
+pub mod check;
 pub mod cli;
 mod compute;
 pub mod config;
+pub mod data;
 pub mod error;
+mod gateway;
 mod handlers;
+mod history;
 pub mod import;
 pub mod inspect;
+mod journal;
 pub mod listener;
 mod metrics;
+mod peer;
 mod protocol;
+mod rate;
+pub mod registry;
+mod reload;
 pub mod repository;
 mod router;
 mod seeds;
+mod swap;
+pub mod tenants;
 pub mod tls;
 
 pub use config::Config;

@@ -1,40 +1,47 @@
-//! [`serve`]: the accept loop, limits in number and time, and graceful shutdown.
+//! [`serve`]: the accept loop, limits in number and time, reloads, and graceful shutdown.
 
 use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     server::conn::{http1, http2},
     service::{HttpService, service_fn},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
+    server::graceful::GracefulConnection,
 };
+use rustls::HandshakeKind;
 use tokio::{
-    net::TcpListener,
-    net::TcpStream,
-    sync::{Semaphore, watch},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
+    budget::Budgets,
+    check,
     config::{Config, Limits, TlsSource},
-    handlers::{Gateway, respond},
-    repository::{self, Repository},
+    data::{self, DataDirectory},
+    gateway::{Gateway, Settings},
+    peer::Peer,
+    registry::{self, Registry},
+    reload::Reloader,
+    repository::Repository,
     router, tls,
 };
+
+mod metrics;
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The model repository could not be loaded.
+    /// There is nothing to serve.
     #[error(transparent)]
-    Repository(#[from] repository::Error),
+    Registry(#[from] registry::Error),
     /// TLS could not be set up.
     #[error(transparent)]
     Tls(#[from] tls::Error),
@@ -46,15 +53,12 @@ pub enum Error {
         /// The operating system's word on it.
         source: std::io::Error,
     },
-    /// The data directory could not be made.
-    #[error("the data directory could not be made: {0}")]
-    Data(std::io::Error),
+    /// The data directory could not be used.
+    #[error(transparent)]
+    Data(#[from] data::Error),
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy")]
     Entropy(#[from] getrandom::Error),
-    /// The repository is empty.
-    #[error("the model repository holds no model: import one first")]
-    NoModels,
 }
 
 impl Error {
@@ -62,12 +66,11 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Repository(error) => error.code(),
+            Self::Registry(error) => error.code(),
             Self::Tls(_) => "tls",
             Self::Listen { .. } => "listen",
-            Self::Data(_) => "io",
+            Self::Data(error) => error.code(),
             Self::Entropy(_) => "entropy",
-            Self::NoModels => "no_models",
         }
     }
 }
@@ -81,45 +84,48 @@ pub struct Listening {
     pub metrics: Option<SocketAddr>,
 }
 
-/// Serves until `shutdown` resolves, then finishes the requests in flight. Calls `started` once it listens.
+/// Serves until `shutdown` resolves, then finishes the requests in flight. Calls `started` once it listens. Reads
+/// configuration, certificates and models again for each message of `reloads`.
 pub async fn serve(
     config: Config,
     started: impl FnOnce(Listening),
     shutdown: impl Future<Output = ()>,
+    mut reloads: mpsc::Receiver<()>,
 ) -> Result<(), Error> {
-    let models = Repository::new(&config.repo).load_all()?;
-    if models.is_empty() {
-        return Err(Error::NoModels);
+    // The lock lasts until the last request is answered.
+    let data = config.data.as_deref().map(DataDirectory::open).transpose()?;
+    let registry = Registry::open(Repository::new(&config.repo), data.as_ref())?;
+    let budgets = data.as_ref().map_or_else(|| Ok(Budgets::none()), Budgets::open)?;
+    let settings = Settings::new(1, tls::load(&tls_files(&config.tls)?)?, &config);
+    for warning in check::warnings(&config, &registry.snapshot()) {
+        tracing::warn!("{warning}");
     }
-    if let Some(data) = &config.data {
-        std::fs::create_dir_all(data).map_err(Error::Data)?;
-    }
-    let tls_config = match &config.tls {
-        TlsSource::Files(files) => files.clone(),
-        TlsSource::SelfSigned { directory, client_auth, require_hybrid } => {
-            let mut files = tls::ensure_self_signed(directory)?;
-            files.require_hybrid = *require_hybrid;
-            files.client_ca = files.client_ca.filter(|_| *client_auth);
-            files
-        }
-    };
-    let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(&tls_config)?));
-    let gateway = Arc::new(Gateway::new(models, config.limits.clone())?);
+    let gateway = Arc::new(Gateway::new(registry, budgets, settings)?);
+    let connections = Arc::new(Semaphore::new(config.limits.connections));
 
     let (listener, address) = listen(config.listen).await?;
     let mut metrics_address = None;
     if let Some(wanted) = config.metrics {
         let (listener, address) = listen(wanted).await?;
         metrics_address = Some(address);
-        tokio::spawn(serve_metrics(listener, Arc::clone(&gateway)));
+        tokio::spawn(metrics::serve(listener, Arc::clone(&gateway)));
     }
     started(Listening { address, metrics: metrics_address });
 
-    let connections = Arc::new(Semaphore::new(config.limits.connections));
-    let tenants = Arc::new(config.tenants);
-    let graceful = GracefulShutdown::new();
-    // Dropped at shutdown: handshakes have no request in flight and are not waited for.
-    let (serving, _) = watch::channel(());
+    let mut reloader = Reloader::new(Arc::clone(&gateway), config);
+    let reloading = tokio::spawn(async move {
+        while reloads.recv().await.is_some() {
+            let reload = tokio::task::spawn_blocking(move || {
+                reloader.reload();
+                reloader
+            });
+            let Ok(done) = reload.await else { break };
+            reloader = done;
+        }
+    });
+
+    // Told to stop, connections finish what they have; each holds a receiver until it is gone.
+    let (stop, _) = watch::channel(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A place is taken before a connection is accepted: beyond the limit peers wait in the kernel's backlog.
@@ -137,37 +143,39 @@ pub async fn serve(
                 continue;
             }
         };
-        let (acceptor, gateway, tenants) = (acceptor.clone(), Arc::clone(&gateway), Arc::clone(&tenants));
-        let (watcher, limits) = (graceful.watcher(), config.limits.clone());
-        let mut stopped = serving.subscribe();
+        let (gateway, stopped) = (Arc::clone(&gateway), stop.subscribe());
         tokio::spawn(async move {
             let _place = place;
-            let Some(stream) = (tokio::select! {
-                stream = handshake(stream, &acceptor, &limits, &gateway) => stream,
-                _ = stopped.changed() => None,
-            }) else {
-                return;
-            };
-            gateway.metrics.connections.inc();
-            let tenant = tenants.of_peer(stream.get_ref().1.peer_certificates());
-            let service = service_fn(|request| {
-                let (gateway, tenant) = (Arc::clone(&gateway), tenant.clone());
-                async move { Ok::<_, Infallible>(router::route(gateway, tenant, request).await) }
-            });
-            if serve_connection(stream, service, limits.header_timeout, watcher).await.is_err() {
-                tracing::debug!("a connection ended with a protocol error");
-            }
-            gateway.metrics.connections.dec();
+            connection(stream, gateway, stopped).await;
         });
     }
 
+    gateway.stop();
+    reloading.abort();
     drop(listener);
-    drop(serving);
     tracing::info!("shutting down");
-    if tokio::time::timeout(config.limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+    let limit = gateway.settings.load().limits.shutdown_timeout;
+    stop.send_replace(());
+    if tokio::time::timeout(limit, stop.closed()).await.is_err() {
         tracing::warn!("requests were still in flight at the end of the shutdown time");
     }
+    if let Err(error) = gateway.budgets.close() {
+        tracing::error!(kind = ?error.kind(), "the exact budgets could not be written: the last blocks count");
+    }
     Ok(())
+}
+
+/// The certificate files of a configuration, made where they are to be and are not there.
+pub(crate) fn tls_files(source: &TlsSource) -> Result<crate::config::TlsConfig, tls::Error> {
+    match source {
+        TlsSource::Files(files) => Ok(files.clone()),
+        TlsSource::SelfSigned { directory, client_auth, require_hybrid } => {
+            let mut files = tls::ensure_self_signed(directory)?;
+            files.require_hybrid = *require_hybrid;
+            files.client_ca = files.client_ca.filter(|_| *client_auth);
+            Ok(files)
+        }
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
@@ -178,13 +186,66 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
 
 type Stream = TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
 
+/// One connection, from its handshake to its end.
+async fn connection(stream: TcpStream, gateway: Arc<Gateway>, mut stopped: watch::Receiver<()>) {
+    let settings = gateway.settings.load();
+    // A handshake has no request in flight and is not waited for.
+    let stream = tokio::select! {
+        stream = handshake(stream, &settings, &gateway) => stream,
+        _ = stopped.changed() => None,
+    };
+    let Some(stream) = stream else { return };
+    let state = stream.get_ref().1;
+    let resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
+    let certificates = state.peer_certificates().unwrap_or_default();
+    let peer = Arc::new(Peer::new(certificates, &settings, resumed));
+    let header_timeout = settings.limits.header_timeout;
+    drop(settings);
+
+    gateway.metrics.connections.inc();
+    let service = service_fn({
+        let (gateway, peer) = (Arc::clone(&gateway), Arc::clone(&peer));
+        move |request| {
+            let (gateway, peer) = (Arc::clone(&gateway), Arc::clone(&peer));
+            async move { Ok::<_, Infallible>(router::route(gateway, &peer, request).await) }
+        }
+    });
+    if serve_connection(stream, service, header_timeout, &peer, stopped).await.is_err() {
+        tracing::debug!("a connection ended with a protocol error");
+    }
+    gateway.metrics.connections.dec();
+}
+
+async fn handshake(stream: TcpStream, settings: &Settings, gateway: &Gateway) -> Option<Stream> {
+    // Answers are written whole; waiting to fill a segment only delays them.
+    let _ = stream.set_nodelay(true);
+    // A peer that stops reading its answer is cut off.
+    let mut stream = TimeoutStream::new(stream);
+    let Limits { body_timeout, header_timeout, .. } = settings.limits;
+    stream.set_write_timeout(Some(body_timeout));
+    let acceptor = TlsAcceptor::from(Arc::clone(&settings.tls.server));
+    let why = match tokio::time::timeout(header_timeout, acceptor.accept(Box::pin(stream))).await {
+        Ok(Ok(stream)) => {
+            let group = stream.get_ref().1.negotiated_key_exchange_group();
+            gateway.metrics.handshake(group.map_or("unknown".into(), |group| format!("{:?}", group.name())));
+            return Some(stream);
+        }
+        Ok(Err(error)) => tls::failure(&error),
+        Err(_) => "it took too long",
+    };
+    gateway.metrics.handshake_failures.inc();
+    tracing::info!(why, "a TLS handshake failed");
+    None
+}
+
 /// Serves one connection in the version that the peer chose by ALPN: nothing is guessed from its bytes, so a silent
 /// peer runs into the header timeout.
 async fn serve_connection<S>(
     stream: Stream,
     service: S,
     header_timeout: Duration,
-    watcher: Watcher,
+    peer: &Peer,
+    stopped: watch::Receiver<()>,
 ) -> hyper::Result<()>
 where
     S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
@@ -202,7 +263,7 @@ where
             .initial_connection_window_size(1 << 20)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(header_timeout);
-        watcher.watch(server.serve_connection(stream, service)).await
+        until_told(server.serve_connection(stream, service), peer, stopped).await
     } else {
         let mut server = http1::Builder::new();
         server
@@ -210,69 +271,22 @@ where
             .header_read_timeout(header_timeout)
             .max_headers(64)
             .max_buf_size(64 << 10);
-        watcher.watch(server.serve_connection(stream, service)).await
+        until_told(server.serve_connection(stream, service), peer, stopped).await
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    acceptor: &TlsAcceptor,
-    limits: &Limits,
-    gateway: &Gateway,
-) -> Option<Stream> {
-    // Answers are written whole; waiting to fill a segment only delays them.
-    let _ = stream.set_nodelay(true);
-    // A peer that stops reading its answer is cut off.
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.body_timeout));
-    match tokio::time::timeout(limits.header_timeout, acceptor.accept(Box::pin(stream))).await {
-        Ok(Ok(stream)) => {
-            let group = stream.get_ref().1.negotiated_key_exchange_group();
-            gateway.metrics.handshake(group.map_or("unknown".into(), |group| format!("{:?}", group.name())));
-            Some(stream)
-        }
-        Ok(Err(_)) | Err(_) => {
-            gateway.metrics.handshake_failures.inc();
-            tracing::info!("a TLS handshake failed or took too long");
-            None
-        }
+/// Drives a connection to its end. Told to end, by the gateway's shutdown or because its peer is no longer let in,
+/// it answers what it has read and takes nothing more.
+async fn until_told<C>(connection: C, peer: &Peer, mut stopped: watch::Receiver<()>) -> hyper::Result<()>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        result = connection.as_mut() => return result,
+        _ = stopped.changed() => {}
+        () = peer.closed() => {}
     }
-}
-
-/// Serves `/metrics` and `/health` in plain HTTP, on an address that stays inside.
-async fn serve_metrics(listener: TcpListener, gateway: Arc<Gateway>) {
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let gateway = Arc::clone(&gateway);
-        tokio::spawn(async move {
-            let service = service_fn(move |request: Request<Incoming>| {
-                let response = metrics_response(&gateway, &request);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(10))
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // A scraper that goes away harms no one.
-            let _ = connection.await;
-        });
-    }
-}
-
-fn metrics_response(gateway: &Gateway, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => {
-            gateway.update_gauges();
-            respond(StatusCode::OK, OPEN_METRICS, gateway.metrics.encode().into())
-        }
-        (&Method::GET, "/health") => {
-            respond(StatusCode::OK, "application/json", Bytes::from_static(b"{\"ready\":true}"))
-        }
-        _ => respond(StatusCode::NOT_FOUND, "text/plain", Bytes::from_static(b"not found\n")),
-    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
 }

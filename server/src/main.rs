@@ -1,4 +1,4 @@
-//! `tiresias-gateway`: import, inspect, evaluate and serve.
+//! `tiresias-gateway`: import, inspect, evaluate, check and serve.
 
 use std::{
     io::{self, Write as _},
@@ -7,18 +7,19 @@ use std::{
 
 use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
-    Config,
+    Config, check,
     cli::{Cli, Command, ServeArgs},
     config, inspect,
     listener::{self, Listening},
     serve,
 };
+use tokio::sync::mpsc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => run_server(args),
-        command => run_command(&command),
+        command => run_command(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +37,8 @@ enum Error {
     #[error(transparent)]
     Command(#[from] inspect::Error),
     #[error(transparent)]
+    Check(#[from] check::Error),
+    #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
     Serve(#[from] listener::Error),
@@ -47,6 +50,7 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Command(error) => error.code(),
+            Self::Check(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Serve(error) => error.code(),
             Self::Io(_) => "io",
@@ -54,14 +58,19 @@ impl Error {
     }
 }
 
-fn run_command(command: &Command) -> Result<(), Error> {
+fn run_command(command: Command) -> Result<(), Error> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
-        Command::Import(args) => inspect::import(args, &mut out)?,
-        Command::Inspect(args) => inspect::inspect(args, &mut out)?,
-        Command::Evaluate(args) => inspect::evaluate(args, &mut out)?,
+        Command::Import(args) => inspect::import(&args, &mut out)?,
+        Command::Inspect(args) => inspect::inspect(&args, &mut out)?,
+        Command::Evaluate(args) => inspect::evaluate(&args, &mut out)?,
+        Command::CheckConfig(args) => {
+            let checked = check::check(args, &mut out);
+            out.flush()?;
+            checked?;
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "tiresias-gateway", &mut out);
+            clap_complete::generate(shell, &mut Cli::command(), "tiresias-gateway", &mut out);
         }
         Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut out)?,
         Command::Serve(_) => {}
@@ -74,8 +83,8 @@ fn run_server(args: ServeArgs) -> Result<(), Error> {
     let config = Config::from_args(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let shutdown = shutdown_signal()?;
-        Ok(serve(config, announce, shutdown).await?)
+        let (shutdown, reloads) = (shutdown_signal()?, reload_signal()?);
+        Ok(serve(config, announce, shutdown, reloads).await?)
     })
 }
 
@@ -98,6 +107,23 @@ fn init_logging() {
         Ok("json") => logs.json().init(),
         _ => logs.with_ansi(false).init(),
     }
+}
+
+/// A message for each SIGHUP; those that come while one is being answered are one.
+fn reload_signal() -> io::Result<mpsc::Receiver<()>> {
+    let (send, receive) = mpsc::channel(1);
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                // Where one waits already, it will read what this one asks for.
+                let _ = send.try_send(());
+            }
+        });
+    }
+    Ok(receive)
 }
 
 #[cfg(unix)]

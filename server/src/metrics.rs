@@ -25,6 +25,11 @@ struct KeyExchangeLabels {
     group: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
 /// The metrics of one gateway.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -32,6 +37,7 @@ pub(crate) struct Metrics {
     failure: Family<ReasonLabels, Counter>,
     vectors: Family<ModelLabels, Counter>,
     key_exchange: Family<KeyExchangeLabels, Counter>,
+    reloads: Family<ResultLabels, Counter>,
     request_duration: Histogram,
     compute_duration: Histogram,
     request_bytes: Counter,
@@ -52,6 +58,7 @@ impl Metrics {
         let failure = Family::default();
         let vectors = Family::default();
         let key_exchange = Family::default();
+        let reloads = Family::default();
         let request_duration = Histogram::new(DURATION_BUCKETS);
         let compute_duration = Histogram::new(DURATION_BUCKETS);
         let (request_bytes, response_bytes, handshake_failures) =
@@ -63,6 +70,7 @@ impl Metrics {
         registry.register("inference_request_failure", "Requests refused, by error code", failure.clone());
         registry.register("inference_count", "Feature vectors evaluated", vectors.clone());
         registry.register("tls_key_exchange", "TLS handshakes, by key exchange group", key_exchange.clone());
+        registry.register("reload", "Reloads of configuration, certificates and models", reloads.clone());
         registry.register("tls_handshake_failure", "TLS handshakes that failed", handshake_failures.clone());
         registry.register("open_connections", "Open connections", connections.clone());
         registry.register("pending_request_count", "Requests admitted and not yet answered", pending.clone());
@@ -86,6 +94,7 @@ impl Metrics {
             failure,
             vectors,
             key_exchange,
+            reloads,
             request_duration,
             compute_duration,
             request_bytes,
@@ -105,6 +114,12 @@ impl Metrics {
 
     pub(crate) fn refused(&self, code: &'static str) {
         self.failure.get_or_create(&ReasonLabels { reason: code }).inc();
+    }
+
+    /// A reload that went through, or that left something as it was.
+    pub(crate) fn reloaded(&self, whole: bool) {
+        let result = if whole { "ok" } else { "failed" };
+        self.reloads.get_or_create(&ResultLabels { result }).inc();
     }
 
     pub(crate) fn finished(&self, request_bytes: usize, response_bytes: usize, seconds: f64) {

@@ -1,5 +1,5 @@
 //! The Open Inference Protocol, version 2, with the binary tensor data extension: an inference request becomes the
-//! bytes of its elements, and encoded scores become an inference response. Sizes are checked before anything is read.
+//! bytes of its elements, and encoded scores become an inference response. Counts are checked before anything is read.
 #![warn(clippy::indexing_slicing)]
 
 use serde::{Deserialize, Serialize};
@@ -33,16 +33,14 @@ impl Expected {
     }
 }
 
-/// A request, shape-checked.
+/// A request with as many elements as it states.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InferRequest {
     /// Echoed in the response.
     pub(crate) id: Option<String>,
-    /// The card that the client says it used.
-    pub(crate) config_id: Option<String>,
     /// Whether the scores go back as binary tensor data.
     pub(crate) binary_output: bool,
-    /// The elements of `features`, each of the model's exact size.
+    /// The elements of `features`, whatever they hold.
     pub(crate) elements: Vec<Vec<u8>>,
 }
 
@@ -116,13 +114,15 @@ struct OutputForm {
     parameters: TensorParameters,
 }
 
-impl InferRequest {
-    /// Reads a body. `header_length` is the value of the header of that name, where there is one.
-    pub(crate) fn parse(
-        body: &[u8],
-        header_length: Option<&str>,
-        expected: Expected,
-    ) -> Result<Self, ApiError> {
+/// A request's JSON part, read, and its binary part, which nothing has looked at yet.
+pub(crate) struct Envelope<'a> {
+    form: RequestForm,
+    binary: Option<&'a [u8]>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Opens a body. `header_length` is the value of the header of that name, where there is one.
+    pub(crate) fn open(body: &'a [u8], header_length: Option<&str>) -> Result<Self, ApiError> {
         const HEADER: ApiError =
             ApiError::MalformedRequest("Inference-Header-Content-Length is not the length of the JSON part");
         let (json, binary) = match header_length {
@@ -142,10 +142,21 @@ impl InferRequest {
         if form.id.as_ref().is_some_and(|id| id.len() > 128) {
             return Err(ApiError::MalformedRequest("the id is longer than 128 bytes"));
         }
+        Ok(Self { form, binary })
+    }
+
+    /// The card that the client says it used.
+    pub(crate) fn config_id(&self) -> Option<&str> {
+        self.form.parameters.config_id.as_deref()
+    }
+
+    /// Takes the elements out.
+    pub(crate) fn into_request(self, maximum_batch: usize) -> Result<InferRequest, ApiError> {
+        let Self { form, binary } = self;
         let [input] = form.inputs.as_slice() else {
             return Err(ApiError::WrongTensor("a request has exactly one input, `features`"));
         };
-        let elements = read_elements(input, binary, expected)?;
+        let elements = read_elements(input, binary, maximum_batch)?;
         let binary_output = match form.outputs.as_slice() {
             [] => form.parameters.binary_data_output,
             [output] if output.name == OUTPUT => {
@@ -153,14 +164,14 @@ impl InferRequest {
             }
             _ => return Err(ApiError::WrongTensor("the one output of this model is `scores`")),
         };
-        Ok(Self { id: form.id, config_id: form.parameters.config_id, binary_output, elements })
+        Ok(InferRequest { id: form.id, binary_output, elements })
     }
 }
 
 fn read_elements(
     input: &TensorForm,
     binary: Option<&[u8]>,
-    expected: Expected,
+    maximum_batch: usize,
 ) -> Result<Vec<Vec<u8>>, ApiError> {
     const COUNT: ApiError =
         ApiError::WrongTensor("the number of elements differs from the shape of `features`");
@@ -171,9 +182,9 @@ fn read_elements(
         return Err(ApiError::WrongTensor("the datatype of `features` is BYTES"));
     }
     let batch = match *input.shape.as_slice() {
-        [batch] if (1..=expected.maximum_batch as u64).contains(&batch) => batch as usize,
+        [batch] if (1..=maximum_batch as u64).contains(&batch) => batch as usize,
         [0] => return Err(ApiError::WrongTensor("`features` holds at least one element")),
-        [_] => return Err(ApiError::TooManyVectors { limit: expected.maximum_batch }),
+        [_] => return Err(ApiError::TooManyVectors { limit: maximum_batch }),
         _ => return Err(ApiError::WrongTensor("`features` has shape [B], one element a vector")),
     };
     let elements = match (binary, input.parameters.binary_data_size, &input.data) {
@@ -199,14 +210,7 @@ fn read_elements(
     if elements.len() != batch {
         return Err(COUNT);
     }
-    match elements.iter().find(|element| element.len() != expected.element_bytes) {
-        None => Ok(elements),
-        Some(element) => Err(ApiError::MalformedCiphertext(tiresias_keys::Error::Length {
-            what: "request",
-            got: element.len(),
-            expected: expected.element_bytes,
-        })),
-    }
+    Ok(elements)
 }
 
 /// Splits a BYTES tensor: each element is a 32-bit little-endian length and that many bytes. Stops one element behind
@@ -245,6 +249,8 @@ pub(crate) struct ResponseFacts<'a> {
     pub(crate) version: u32,
     pub(crate) config_id: String,
     pub(crate) evaluate_us: u64,
+    /// Vectors left of the tenant's budget, where there is one.
+    pub(crate) budget_left: Option<u64>,
 }
 
 impl InferResponse {
@@ -269,6 +275,8 @@ impl InferResponse {
             config_id: &'a str,
             device: &'a str,
             evaluate_us: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            budget_left: Option<u64>,
         }
         #[derive(Serialize)]
         struct Output {
@@ -295,6 +303,7 @@ impl InferResponse {
                 config_id: &facts.config_id,
                 device: "cpu",
                 evaluate_us: facts.evaluate_us,
+                budget_left: facts.budget_left,
             },
             outputs: [Output {
                 name: OUTPUT,

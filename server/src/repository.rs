@@ -1,10 +1,10 @@
 //! The model repository on disk: `<repo>/<name>/<version>/card.json` and `model.bin`.
 //!
 //! The card is public and served byte for byte. `model.bin` holds the weights: a size-limited bincode record, mode
-//! 0600, bound to its card by the config id. Nothing here is ever read from the network.
+//! 0600, bound to its card by the config id. Other files, and directories that no version is named by, are passed
+//! over. Nothing here is ever read from the network.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -183,21 +183,24 @@ impl Repository {
     /// Loads every version of every model.
     pub fn load_all(&self) -> Result<Vec<StoredModel>, Error> {
         let mut models = Vec::new();
-        for (name, versions) in self.index()? {
-            for version in versions {
+        for name in self.names()? {
+            for version in self.versions(&name)? {
                 models.push(self.load(&name, Some(version))?);
             }
         }
         Ok(models)
     }
 
-    fn index(&self) -> Result<BTreeMap<String, Vec<u32>>, Error> {
-        let names = list(&self.root)?.into_iter().filter(|name| check_name(name).is_ok());
-        names.map(|name| self.versions(&name).map(|versions| (name, versions))).collect()
+    /// The models' names, in order. What has no name for a model is passed over.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
+        let mut names = list(&self.root)?;
+        names.retain(|name| check_name(name).is_ok());
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// The versions of a model, oldest first; none where the model does not exist.
-    fn versions(&self, name: &str) -> Result<Vec<u32>, Error> {
+    pub(crate) fn versions(&self, name: &str) -> Result<Vec<u32>, Error> {
         let directory = self.root.join(name);
         if !directory.is_dir() {
             return Ok(Vec::new());

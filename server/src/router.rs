@@ -10,26 +10,30 @@ use hyper::{
 
 use crate::{
     error::ApiError,
-    handlers::{Answer, Gateway, refuse},
-    tls::Tenant,
+    gateway::Gateway,
+    handlers::{Answer, refuse},
+    peer::Peer,
+    registry::{ServedModel, Snapshot},
+    tenants::Tenant,
 };
 
 /// Answers one request. Never fails: every error becomes a response.
 pub(crate) async fn route(
     gateway: Arc<Gateway>,
-    tenant: Option<Tenant>,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let started = Instant::now();
     let route = Route::find(request.method(), request.uri().path());
     let name = route.as_ref().map_or("unknown", Route::name);
+    let tenant = peer.tenant(&gateway.settings.load());
     let answer = match (&tenant, route) {
-        (None, _) => Err(ApiError::UnknownTenant),
-        (Some(_), Err(error)) => Err(error),
-        (Some(_), Ok(route)) => dispatch(&gateway, route, request).await,
+        (Err(error), _) => Err(error.clone()),
+        (Ok(_), Err(error)) => Err(error),
+        (Ok(tenant), Ok(route)) => dispatch(&gateway, tenant, route, request).await,
     };
 
-    let tenant = tenant.map_or_else(|| "unknown".to_owned(), |tenant| tenant.log_name());
+    let tenant = tenant.map_or_else(|_| "unknown".into(), |tenant| tenant.log_name());
     let elapsed_us = started.elapsed().as_micros() as u64;
     match answer {
         Ok(response) => {
@@ -62,12 +66,20 @@ enum Route {
     ModelReady(Model),
     Config(Model),
     Infer(Model),
+    Load(String),
+    Unload(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Model {
     name: String,
     version: Option<String>,
+}
+
+impl Model {
+    fn find(&self, models: &Snapshot) -> Result<Arc<ServedModel>, ApiError> {
+        models.find(&self.name, self.version.as_deref())
+    }
 }
 
 impl Route {
@@ -78,6 +90,8 @@ impl Route {
             ["v2", "health", "live"] => (Method::GET, Self::Live),
             ["v2", "health", "ready"] => (Method::GET, Self::Ready),
             ["v2", "repository", "index"] => (Method::POST, Self::Index),
+            ["v2", "repository", "models", name, "load"] => (Method::POST, Self::Load(name.to_owned())),
+            ["v2", "repository", "models", name, "unload"] => (Method::POST, Self::Unload(name.to_owned())),
             ["v2", "models", name, ref rest @ ..] => {
                 let (version, rest) = match rest {
                     ["versions", version, rest @ ..] => (Some((*version).to_owned()), rest),
@@ -110,21 +124,35 @@ impl Route {
             Self::ModelReady(_) => "model_ready",
             Self::Config(_) => "config",
             Self::Infer(_) => "infer",
+            Self::Load(_) => "load",
+            Self::Unload(_) => "unload",
         }
     }
 }
 
-async fn dispatch(gateway: &Gateway, route: Route, request: Request<Incoming>) -> Answer {
-    let find = |model: &Model| gateway.model(&model.name, model.version.as_deref());
+async fn dispatch(
+    gateway: &Arc<Gateway>,
+    tenant: &Tenant,
+    route: Route,
+    request: Request<Incoming>,
+) -> Answer {
+    let models = gateway.registry.snapshot();
     match route {
         Route::Server => gateway.server_metadata(),
         Route::Live => gateway.live(),
         Route::Ready => gateway.ready(),
-        Route::Index => gateway.repository_index(),
-        Route::Model(model) => gateway.model_metadata(&*find(&model)?),
-        Route::ModelReady(model) => gateway.model_ready(&*find(&model)?),
-        Route::Config(model) => gateway.config(&*find(&model)?, &request),
-        Route::Infer(model) => gateway.infer(find(&model)?, request).await,
+        Route::Index => gateway.repository_index(request).await,
+        Route::Model(model) => gateway.model_metadata(tenant, &models, &*model.find(&models)?),
+        Route::ModelReady(model) => gateway.model_ready(&*model.find(&models)?),
+        Route::Config(model) => gateway.config(&*model.find(&models)?, &request),
+        Route::Infer(model) => {
+            let model = model.find(&models)?;
+            // A request in flight keeps its own model alive, not all of them.
+            drop(models);
+            gateway.infer(tenant, model, request).await
+        }
+        Route::Load(name) => Arc::clone(gateway).load(tenant, name, request).await,
+        Route::Unload(name) => Arc::clone(gateway).unload(tenant, name, request).await,
     }
 }
 
@@ -141,6 +169,10 @@ mod tests {
         assert_eq!(get("/v2/models/m/versions/2"), Ok(Route::Model(model(Some("2")))));
         assert_eq!(get("/v2/models/m/versions/2/config"), Ok(Route::Config(model(Some("2")))));
         assert_eq!(Route::find(&Method::POST, "/v2/models/m/infer"), Ok(Route::Infer(model(None))));
+        assert_eq!(
+            Route::find(&Method::POST, "/v2/repository/models/m/unload"),
+            Ok(Route::Unload("m".into()))
+        );
         assert_eq!(get("/v2/models/m/infer"), Err(ApiError::MethodNotAllowed { allowed: "POST" }));
         assert_eq!(Route::find(&Method::POST, "/v2"), Err(ApiError::MethodNotAllowed { allowed: "GET" }));
         assert_eq!(Route::find(&Method::HEAD, "/v2/health/ready"), Ok(Route::Ready));

@@ -1,0 +1,95 @@
+//! Everything that requests share, and what of it a reload replaces.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::{
+    body::BodyMemory,
+    budget::Budgets,
+    compute::Compute,
+    config::{Config, Limits},
+    metrics::Metrics,
+    rate::Rates,
+    registry::Registry,
+    seeds::ResponseSeeds,
+    swap::Swap,
+    tenants::Tenants,
+    tls::Tls,
+};
+
+/// What the configuration and the certificate files say at one moment.
+pub(crate) struct Settings {
+    /// Counts reloads, from 1.
+    pub(crate) generation: u64,
+    pub(crate) tls: Tls,
+    pub(crate) tenants: Tenants,
+    pub(crate) limits: Limits,
+    client_auth: bool,
+}
+
+impl Settings {
+    pub(crate) fn new(generation: u64, tls: Tls, config: &Config) -> Self {
+        let (tenants, limits) = (config.tenants.clone(), config.limits.clone());
+        Self { generation, tls, tenants, limits, client_auth: config.client_auth() }
+    }
+
+    /// Whether there can be one tenant only.
+    fn alone(&self) -> bool {
+        !self.client_auth || self.tenants.names() == 1
+    }
+}
+
+pub(crate) struct Gateway {
+    pub(crate) registry: Registry,
+    pub(crate) settings: Swap<Settings>,
+    pub(crate) budgets: Arc<Budgets>,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) compute: Compute,
+    pub(crate) seeds: ResponseSeeds,
+    pub(crate) memory: Arc<BodyMemory>,
+    pub(crate) metrics: Metrics,
+    stopping: AtomicBool,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        registry: Registry,
+        budgets: Budgets,
+        settings: Settings,
+    ) -> Result<Self, getrandom::Error> {
+        let limits = &settings.limits;
+        Ok(Self {
+            registry,
+            budgets: Arc::new(budgets),
+            rates: Arc::new(Rates::new()),
+            compute: Compute::new(limits.workers, limits.queue),
+            seeds: ResponseSeeds::new()?,
+            memory: Arc::new(BodyMemory::new(limits.body_mib, settings.alone())),
+            metrics: Metrics::new(),
+            stopping: AtomicBool::new(false),
+            settings: Swap::new(settings),
+        })
+    }
+
+    /// New settings count from the next request on.
+    pub(crate) fn apply(&self, settings: Settings) {
+        self.compute.set_queue(settings.limits.queue);
+        self.memory.set_alone(settings.alone());
+        self.settings.store(settings);
+    }
+
+    /// From here on the gateway calls itself not ready, and finishes what it has.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn update_gauges(&self) {
+        self.metrics.pending.set(self.compute.pending() as i64);
+    }
+}

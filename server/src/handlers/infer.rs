@@ -1,0 +1,172 @@
+//! Inference: read, check, admit, evaluate, answer.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hyper::{Request, StatusCode, body::Incoming};
+use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, xof::SecretSeed};
+
+use super::{Answer, respond};
+use crate::{
+    admission::{self, Admission},
+    body,
+    compute::Ask,
+    error::ApiError,
+    gateway::Gateway,
+    protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts},
+    registry::ServedModel,
+    tenants::Tenant,
+};
+
+/// Elements as decoded, each with the digest that names it.
+type Decoded = Vec<(EncryptedFeatures, Digest)>;
+
+/// Answers to a request's elements, and what they took.
+struct Evaluated {
+    elements: Vec<Vec<u8>>,
+    elapsed: Duration,
+    budget_left: Option<u64>,
+}
+
+impl Gateway {
+    /// Reads, checks, evaluates and answers one inference request.
+    pub(crate) async fn infer(
+        &self,
+        tenant: &Tenant,
+        model: Arc<ServedModel>,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let started = Instant::now();
+        let (expected, timeout) = {
+            let limits = &self.settings.load().limits;
+            (model.expected(limits), limits.body_timeout)
+        };
+        let header_length = header_length(&request)?;
+        let room = expected.maximum_body().min(body::declared(&request));
+        let _memory = self.memory.take(&tenant.id, room)?;
+        let body = body::read(request, expected.maximum_body(), timeout).await?;
+        let body_bytes = body.len();
+        let envelope = Envelope::open(&body, header_length.as_deref())?;
+        if let Some(stated) = envelope.config_id() {
+            self.check_stated(&model, stated)?;
+        }
+        let mut request = envelope.into_request(expected.maximum_batch)?;
+        drop(body);
+        let decoded = self.decode(&model, std::mem::take(&mut request.elements))?;
+
+        let vectors = decoded.len();
+        let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
+        let seed =
+            self.seeds.next(decoded.iter().map(|(_, digest)| digest)).map_err(|_| ApiError::Internal)?;
+        let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, vectors };
+        let job = {
+            let model = Arc::clone(&model);
+            move || evaluate(&model, &decoded, &seed, admission)
+        };
+        let Evaluated { elements, elapsed, budget_left } = self.compute.run(ask, job).await??;
+
+        let facts = ResponseFacts {
+            model: model.card.name(),
+            version: model.card.version(),
+            config_id: model.config.to_string(),
+            evaluate_us: elapsed.as_micros() as u64,
+            budget_left,
+        };
+        let response = InferResponse::new(&request, &facts, &elements).map_err(|_| ApiError::Internal)?;
+        self.metrics.answered(facts.model, facts.version, vectors, elapsed.as_secs_f64());
+        self.metrics.finished(body_bytes, response.body.len(), started.elapsed().as_secs_f64());
+
+        let kind =
+            if response.header_length.is_some() { "application/octet-stream" } else { "application/json" };
+        let mut http = respond(StatusCode::OK, kind, response.body.into());
+        if let Some(length) = response.header_length {
+            http.headers_mut().insert(HEADER_LENGTH, length.into());
+        }
+        Ok(http)
+    }
+
+    /// The card that a request says it was made for must be the model's.
+    fn check_stated(&self, model: &ServedModel, stated: &str) -> Result<(), ApiError> {
+        match ConfigId::from_hex(stated) {
+            Ok(stated) if stated == model.config => Ok(()),
+            Ok(stated) => Err(self.other_card(model, &stated)),
+            Err(_) => Err(mismatch(model)),
+        }
+    }
+
+    /// What a request for another card than the model's is told.
+    fn other_card(&self, model: &ServedModel, stated: &ConfigId) -> ApiError {
+        let models = self.registry.snapshot();
+        if models.is_retired(stated) { models.retired(&model.name) } else { mismatch(model) }
+    }
+
+    fn decode(&self, model: &ServedModel, elements: Vec<Vec<u8>>) -> Result<Decoded, ApiError> {
+        let shape = model.card.plan().request_shape();
+        let mut seeds = HashSet::with_capacity(elements.len());
+        let mut decoded = Vec::with_capacity(elements.len());
+        for bytes in elements {
+            let one = EncryptedFeatures::from_bytes(&bytes, &shape, &model.config);
+            let (features, digest) = one.map_err(|error| self.undecodable(model, &bytes, error))?;
+            if !seeds.insert(*features.seed()) {
+                return Err(ApiError::MalformedRequest(
+                    "two elements carry the same client seed: encrypt each vector under a seed of its own",
+                ));
+            }
+            decoded.push((features, digest));
+        }
+        Ok(decoded)
+    }
+
+    /// Why an element is refused. A retired card may have had elements of another size, so its id is looked for
+    /// before anything else is said.
+    fn undecodable(&self, model: &ServedModel, bytes: &[u8], error: tiresias_keys::Error) -> ApiError {
+        const CONFIG_AT: usize = 8;
+        let stated = bytes.get(CONFIG_AT..).and_then(<[u8]>::first_chunk::<32>);
+        let stated = stated.map(|stated| ConfigId::from_bytes(*stated));
+        match (error, stated) {
+            (_, Some(stated)) if self.registry.snapshot().is_retired(&stated) => {
+                self.other_card(model, &stated)
+            }
+            (tiresias_keys::Error::ConfigId, _) => mismatch(model),
+            (error, _) => ApiError::MalformedCiphertext(error),
+        }
+    }
+}
+
+fn mismatch(model: &ServedModel) -> ApiError {
+    ApiError::ConfigMismatch { config_id: model.config.to_string() }
+}
+
+fn header_length(request: &Request<Incoming>) -> Result<Option<String>, ApiError> {
+    let Some(value) = request.headers().get(HEADER_LENGTH) else { return Ok(None) };
+    let value = value
+        .to_str()
+        .map_err(|_| ApiError::MalformedRequest("Inference-Header-Content-Length is not a number"))?;
+    Ok(Some(value.to_owned()))
+}
+
+/// Runs on a thread of the compute pool. Where it fails or panics, the admission goes back.
+fn evaluate(
+    model: &ServedModel,
+    decoded: &Decoded,
+    seed: &SecretSeed,
+    mut admission: Admission,
+) -> Result<Evaluated, ApiError> {
+    admission.spend().map_err(|error| {
+        tracing::error!(kind = ?error.kind(), "the budgets could not be written");
+        ApiError::Internal
+    })?;
+    let shape = model.card.plan().response_shape();
+    let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
+    for ((features, digest), item) in decoded.iter().zip(0_u32..) {
+        let started = Instant::now();
+        let scores = model.head.evaluate(features, *digest, seed, item).map_err(|_| ApiError::Internal)?;
+        elapsed += started.elapsed();
+        // Each answer is packed at once: unpacked ones are several times as large.
+        elements.push(scores.to_bytes(&shape));
+    }
+    Ok(Evaluated { elements, elapsed, budget_left: admission.keep() })
+}
