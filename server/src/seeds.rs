@@ -28,6 +28,10 @@ impl ResponseSeeds {
         &self,
         request: impl Iterator<Item = &'a Digest>,
     ) -> Result<SecretSeed, getrandom::Error> {
+        self.draw(request).map(SecretSeed::from_bytes)
+    }
+
+    fn draw<'a>(&self, request: impl Iterator<Item = &'a Digest>) -> Result<[u8; 32], getrandom::Error> {
         let mut entropy = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *entropy)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.boot_key).expect("HMAC takes keys of any length");
@@ -35,31 +39,39 @@ impl ResponseSeeds {
         mac.update(&*entropy);
         mac.update(&self.counter.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         request.for_each(|digest| mac.update(digest.as_bytes()));
-        Ok(SecretSeed::from_bytes(mac.finalize().into_bytes().into()))
+        Ok(mac.finalize().into_bytes().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tiresias_keys::{
-        parameters::N2048_Q50,
-        xof::{Role, Xof},
-    };
-
     use super::*;
 
-    #[test]
-    fn seeds_never_repeat_for_one_request() {
-        let seeds = ResponseSeeds::new().unwrap();
+    fn draw_many(seeds: &ResponseSeeds, count: usize) -> Vec<[u8; 32]> {
         let request = [Digest::of(b"request")];
-        let first_bytes = |seed: SecretSeed| {
-            let mut samples = [0; 4];
-            Xof::randomness(&N2048_Q50, &seed, Role::Flood, 0, 0).tuniform(60, &mut samples);
-            samples
-        };
-        let mut drawn: Vec<_> = (0..1000).map(|_| first_bytes(seeds.next(request.iter()).unwrap())).collect();
-        drawn.sort_unstable();
-        drawn.dedup();
-        assert_eq!(drawn.len(), 1000);
+        (0..count).map(|_| seeds.draw(request.iter()).unwrap()).collect()
+    }
+
+    fn distinct(mut seeds: Vec<[u8; 32]>) -> usize {
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.len()
+    }
+
+    #[test]
+    fn a_million_seeds_for_one_request_never_repeat() {
+        let seeds = ResponseSeeds::new().unwrap();
+        assert_eq!(distinct(draw_many(&seeds, 1_000_000)), 1_000_000);
+    }
+
+    #[test]
+    fn a_fork_or_a_restored_snapshot_draws_other_seeds() {
+        let original = ResponseSeeds::new().unwrap();
+        draw_many(&original, 100);
+        let boot_key = original.boot_key.clone();
+        let copy = ResponseSeeds { boot_key, counter: AtomicU64::new(100) };
+        assert_eq!(original.counter.load(Ordering::Relaxed), copy.counter.load(Ordering::Relaxed));
+        let seeds = [draw_many(&original, 10_000), draw_many(&copy, 10_000)].concat();
+        assert_eq!(distinct(seeds), 20_000, "the operating system's entropy keeps them apart");
     }
 }

@@ -1,25 +1,24 @@
 //! Who may talk to the gateway: TLS versions, client certificates, tenants and the hybrid key exchange.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "common/authority.rs"]
+mod authority;
 mod common;
 
 use std::{
-    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
-    path::Path,
 };
+
+use authority::{Authority, key_hash};
 
 use common::{
     HANG, Setup,
     http::{Connection, client_config, client_config_with, request},
     rows,
 };
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rustls::{AlertDescription, ClientConfig, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tiresias_client::{Error, oip};
-use tiresias_keys::Digest;
 
 /// The alert with which the gateway ended the handshake.
 fn alert(gateway: &common::Gateway, config: ClientConfig) -> AlertDescription {
@@ -30,38 +29,6 @@ fn alert(gateway: &common::Gateway, config: ClientConfig) -> AlertDescription {
         Some(rustls::Error::AlertReceived(alert)) => *alert,
         _ => unreachable!("no alert but {error}"),
     }
-}
-
-/// Makes an authority of its own, a server certificate and two client certificates: `ca.pem`, `server.pem`, `a.pem`
-/// and `b.pem` with their keys.
-fn make_certificates(directory: &Path) {
-    fs::create_dir_all(directory).unwrap();
-    let mut authority = CertificateParams::default();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let certificate = authority.self_signed(&authority_key).unwrap();
-    fs::write(directory.join("ca.pem"), certificate.pem()).unwrap();
-    let issuer = Issuer::new(authority, authority_key);
-    for (name, purpose) in [
-        ("server", ExtendedKeyUsagePurpose::ServerAuth),
-        ("a", ExtendedKeyUsagePurpose::ClientAuth),
-        ("b", ExtendedKeyUsagePurpose::ClientAuth),
-    ] {
-        let mut parameters =
-            CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        parameters.extended_key_usages = vec![purpose];
-        let key = KeyPair::generate().unwrap();
-        let certificate = parameters.signed_by(&key, &issuer).unwrap();
-        fs::write(directory.join(format!("{name}.pem")), certificate.pem()).unwrap();
-        fs::write(directory.join(format!("{name}-key.pem")), key.serialize_pem()).unwrap();
-    }
-}
-
-/// The hash of a certificate's public key, as an operator computes it.
-fn key_hash(certificate: &Path) -> String {
-    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
-    let key = webpki::EndEntityCert::try_from(&certificate).unwrap().subject_public_key_info();
-    Digest::of(&key).to_string()
 }
 
 #[test]
@@ -96,7 +63,7 @@ async fn clients_need_a_certificate_of_the_clients_authority() {
     assert_eq!(alert(&gateway, client_config(&ca, None)), AlertDescription::CertificateRequired);
 
     let foreign = tempfile::tempdir().unwrap();
-    make_certificates(foreign.path());
+    Authority::new(foreign.path(), &["a"]);
     let alert_of = |name| alert(&gateway, client_config(&ca, Some((foreign.path(), name))));
     assert_eq!(alert_of("a"), AlertDescription::UnknownCA);
     // Another gateway's certificates: an authority of the same name with another key.
@@ -136,7 +103,7 @@ fn client_authentication_can_be_switched_off() {
 fn a_list_of_tenants_keeps_others_out() {
     let setup = Setup::model("flooded").own_certificates();
     let directory = setup.path("own");
-    make_certificates(&directory);
+    Authority::new(&directory, &["a", "b"]);
     let settings = format!(
         "[tls]\ncert = \"own/server.pem\"\nkey = \"own/server-key.pem\"\nclient_ca = \"own/ca.pem\"\n\
          [[tenants]]\nname = \"clinic-a\"\npublic_key_sha256 = \"{}\"\n",

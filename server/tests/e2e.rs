@@ -233,7 +233,7 @@ fn metrics_count_requests_and_name_no_one() {
     }
     // Labels are the documented ones, so that no tenant and no request can be told from another.
     for label in text.split(['{', ',']).filter_map(|part| part.split_once("=\"")).map(|(label, _)| label) {
-        assert!(["model", "version", "reason", "group", "le"].contains(&label), "{label}");
+        assert!(["model", "version", "reason", "result", "group", "le"].contains(&label), "{label}");
     }
     let certificate = CertificateDer::from_pem_file(gateway.certificate("client.pem")).unwrap();
     let key = webpki::EndEntityCert::try_from(&certificate).unwrap().subject_public_key_info();

@@ -61,6 +61,8 @@ fn damaged_elements_are_refused() {
             }
         }
         refused("good and bad: one short", &good[..length - 1]);
+        let same = probe.infer_elements(&[good, good]);
+        probe.refused("one client seed in two elements", &same, 422, "malformed_request");
         let two = probe.infer_elements(&[good, &good[..length - 1]]);
         probe.refused("the second of two is short", &two, 422, "malformed_ciphertext");
         let mut damaged = good.clone();
@@ -269,7 +271,8 @@ fn paths_and_methods_that_do_not_exist_are_refused() {
         ("GET", "/v2/models/m/../../../etc/passwd", 404, "unknown_route"),
         ("GET", "/v2/models/m/versions", 404, "unknown_route"),
         ("POST", "/v2/models/m/versions/1/infer/x", 404, "unknown_route"),
-        ("PUT", "/v2/repository/models/m/load", 404, "unknown_route"),
+        ("POST", "/v2/repository/models/m/reload", 404, "unknown_route"),
+        ("PUT", "/v2/repository/models/m/load", 405, "method_not_allowed"),
         ("GET", INFER, 405, "method_not_allowed"),
         ("PUT", INFER, 405, "method_not_allowed"),
         ("POST", "/v2/models/m/config", 405, "method_not_allowed"),

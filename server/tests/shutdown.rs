@@ -12,7 +12,8 @@ use probe::{HEADER_LENGTH, INFER, Probe, binary};
 #[test]
 fn a_request_in_flight_is_answered_before_the_end() {
     let mut probe = Probe::start(Setup::model("flooded"));
-    let binary = binary(&vec![probe.element.as_slice(); 64]);
+    let elements = probe.elements(64);
+    let binary = binary(&elements.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let form = probe.form(64, binary.len()).to_string();
     let body = [form.as_bytes(), &binary].concat();
     let (length, header_length) = (body.len().to_string(), form.len().to_string());
@@ -35,6 +36,8 @@ fn a_request_in_flight_is_answered_before_the_end() {
     probe.gateway.wait_for_log("shutting down");
     assert!(TcpStream::connect(probe.gateway.address).is_err(), "new connections are refused");
     assert!(idle.byte().is_err(), "idle connections are closed");
+    let health = probe.gateway.get_metrics("/health");
+    assert!(health.starts_with("HTTP/1.1 503 ") && health.ends_with("{\"ready\":false}"), "{health}");
 
     connection.write(&body).unwrap();
     let reply = connection.reply().unwrap();
@@ -51,7 +54,7 @@ fn an_evaluation_that_runs_is_finished_before_the_end() {
     const ROUNDS: usize = 20;
     for round in 0..ROUNDS {
         let mut probe = Probe::start(Setup::model("flooded"));
-        let request = probe.infer_elements(&vec![probe.element.as_slice(); 256]);
+        let request = probe.infer_many(256);
         let gateway = &probe.gateway;
         let (reply, was_running) = thread::scope(|scope| {
             let answer = scope.spawn(|| gateway.send(&request).unwrap());

@@ -98,6 +98,22 @@ impl Connection {
         Ok(Self { stream: BufReader::new(StreamOwned::new(tls, socket)) })
     }
 
+    /// Whether the handshake resumed an earlier session.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.stream.get_ref().conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+    }
+
+    /// The gateway's certificate.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        self.stream.get_ref().conn.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    /// Asks for a path and leaves the connection open.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<Reply> {
+        self.write(&head("GET", path, &[("host", "localhost")]))?;
+        self.reply()
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)?;
         self.stream.get_mut().flush()

@@ -88,6 +88,11 @@ impl Setup {
 
     /// Imports a fixture, calibrated on the fixture features.
     pub(crate) fn import(self, head: &str, name: &str, flags: &[&str]) -> Self {
+        self.add(head, name, flags);
+        self
+    }
+
+    fn add(&self, head: &str, name: &str, flags: &[&str]) {
         let (head, calibration) = (fixture(head), fixture("features.npy"));
         let repo = self.path("models");
         let arguments = [
@@ -101,7 +106,6 @@ impl Setup {
             repo.to_str().unwrap(),
         ];
         gateway_command(&[&arguments, flags].concat());
-        self
     }
 
     /// The content of the configuration file.
@@ -137,11 +141,15 @@ impl Setup {
         let url = ready["listening"].as_str().unwrap().to_owned();
         let address = url.strip_prefix("https://").unwrap().parse().unwrap();
         let metrics = ready["metrics"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        Gateway { child, url, address, metrics, log, directory: self.directory }
+        Gateway { child, url, address, metrics, log, setup: Some(self) }
     }
 
     /// Starts a gateway that must refuse, and returns its exit code and last words.
     pub(crate) fn refusal(self) -> (Option<i32>, String) {
+        self.refused()
+    }
+
+    fn refused(&self) -> (Option<i32>, String) {
         let (mut child, ready, log) = self.spawn();
         if !ready.is_empty() {
             child.kill().unwrap();
@@ -180,7 +188,8 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) metrics: SocketAddr,
     log: Log,
-    directory: TempDir,
+    /// Only a gateway that is being restarted has none.
+    setup: Option<Setup>,
 }
 
 impl Drop for Gateway {
@@ -199,7 +208,7 @@ impl Gateway {
 
     /// A path in the gateway's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.setup.as_ref().unwrap().path(name)
     }
 
     /// How the clinic's library reaches this gateway.
@@ -241,8 +250,52 @@ impl Gateway {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    /// Asks it to read everything again.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// Reads everything again and waits for the end of it, which is the `generation`th state since the start.
+    pub(crate) fn reload(&self, generation: u32) {
+        self.hang_up();
+        self.wait_for_log(&format!(" generation={generation}\n"));
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.wait();
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(kill.success());
+    }
+
+    /// Starts another process with the same files and flags, once this one has ended.
+    pub(crate) fn restarted(mut self) -> Self {
+        self.wait();
+        self.setup.take().unwrap().start()
+    }
+
+    /// Starts another process beside this one, which must refuse; returns its exit code and last words.
+    pub(crate) fn second(&self) -> (Option<i32>, String) {
+        self.setup.as_ref().unwrap().refused()
+    }
+
+    /// Writes the configuration file anew, for the next reload or start.
+    pub(crate) fn change_settings(&mut self, settings: &str) {
+        let setup = self.setup.as_mut().unwrap();
+        settings.clone_into(&mut setup.settings);
+        fs::write(setup.path("gateway.toml"), settings).unwrap();
+    }
+
+    /// Imports a fixture as a new version.
+    pub(crate) fn import(&self, head: &str, name: &str, flags: &[&str]) {
+        self.setup.as_ref().unwrap().add(head, name, flags);
     }
 
     /// Waits for its end.

@@ -18,6 +18,8 @@ use crate::common::{
 
 pub(crate) const HEADER_LENGTH: &str = "inference-header-content-length";
 pub(crate) const INFER: &str = "/v2/models/m/infer";
+/// Frame header and config id, before the client's seed.
+pub(crate) const SEED_AT: usize = 40;
 /// Frame header, config id and seed, before the packed polynomials.
 pub(crate) const BODY_AT: usize = 72;
 /// Digest and end mark.
@@ -61,6 +63,22 @@ impl Probe {
         probe.good = probe.infer_elements(&[&probe.element]);
         probe.alive("the start");
         probe
+    }
+
+    /// As many elements as asked for that the gateway takes for good, each with a seed of its own.
+    pub(crate) fn elements(&self, count: usize) -> Vec<Vec<u8>> {
+        let element = |number: usize| {
+            let mut element = self.element.clone();
+            element[SEED_AT..SEED_AT + 8].copy_from_slice(&number.to_le_bytes());
+            sealed(element)
+        };
+        (0..count).map(element).collect()
+    }
+
+    /// A good request of so many elements.
+    pub(crate) fn infer_many(&self, count: usize) -> Vec<u8> {
+        let elements = self.elements(count);
+        self.infer_elements(&elements.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
     /// The JSON part of a good request whose binary part has `elements` elements and `size` bytes.
@@ -121,7 +139,7 @@ impl Probe {
         let mut found: Vec<&str> = error.as_object().unwrap().keys().map(String::as_str).collect();
         found.sort_unstable();
         assert_eq!(found, fields, "{case}");
-        let retryable = matches!(code, "queue_full" | "body_timeout");
+        let retryable = matches!(code, "queue_full" | "body_timeout" | "rate_limited");
         assert_eq!(error["retryable"], retryable, "{case}");
         let allow = reply.header("allow").map(|method| ["GET", "POST"].contains(&method));
         assert_eq!(allow, (status == 405).then_some(true), "{case}: the method that a route takes");
