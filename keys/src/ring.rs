@@ -5,7 +5,7 @@
 //! know, as with every in-place transform. A *part* of a polynomial, some of its coefficients, has the same form.
 //! Products are exact integers modulo q: there is no floating point anywhere.
 //!
-//! Two kernels compute the same products: `tfhe-ntt` where the processor has its vector units, [`portable`] elsewhere.
+//! Two kernels compute the same products: `tfhe-ntt` where the processor has its vector units, plain Rust elsewhere.
 //! Transform values are in an order of the kernel's own and leave no process.
 
 mod portable;
