@@ -122,9 +122,12 @@ fn client_verifier(
 
 /// Why a handshake failed, for the log: the peer's fault in a word, nothing of its certificate.
 pub(crate) fn failure(error: &io::Error) -> &'static str {
-    let Some(rustls::Error::InvalidCertificate(error)) = error.get_ref().and_then(|e| e.downcast_ref())
-    else {
-        return "no TLS handshake that this gateway speaks";
+    let error = match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(error)) => error,
+        Some(rustls::Error::InvalidCertRevocationList(_)) => {
+            return "a revocation list is not signed by the client's authority";
+        }
+        _ => return "no TLS handshake that this gateway speaks",
     };
     match error {
         CertificateError::Revoked => "the client certificate is revoked",

@@ -135,19 +135,23 @@ fn lists_that_are_stale_or_of_another_authority_refuse() {
     alert(&gateway, identity(&gateway, "client"));
     gateway.wait_for_log("a revocation list has expired");
 
-    let foreign = Authority::new(&gateway.path("foreign"), &["x"]);
-    foreign.revoke(&["x"]);
-    fs::copy(gateway.path("foreign/crl.pem"), gateway.path("tls/crl.pem")).unwrap();
-    gateway.reload(3);
-    alert(&gateway, identity(&gateway, "client"));
-    gateway.wait_for_log("no revocation list covers the client certificate");
+    for (generation, directory, why) in [
+        (3, "foreign", "no revocation list covers the client certificate"),
+        (4, "same-name/tls", "a revocation list is not signed by the client's authority"),
+    ] {
+        Authority::new(&gateway.path(directory), &["x"]).revoke(&["x"]);
+        fs::copy(gateway.path(directory).join("crl.pem"), gateway.path("tls/crl.pem")).unwrap();
+        gateway.reload(generation);
+        alert(&gateway, identity(&gateway, "client"));
+        gateway.wait_for_log(why);
+    }
 
     // A list that is none keeps the old state, which here admits no one; the right one helps again.
     fs::write(gateway.path("tls/crl.pem"), "no list").unwrap();
-    gateway.reload(4);
+    gateway.reload(5);
     gateway.wait_for_log("not a PEM file with certificate revocation lists");
     authority.revoke(&[]);
-    gateway.reload(5);
+    gateway.reload(6);
     open(&gateway, "client");
 }
 

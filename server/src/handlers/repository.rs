@@ -90,6 +90,9 @@ async fn read<T: Default + for<'de> Deserialize<'de>>(
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&body)
+    // An object, and no list of its values, which serde would take as well.
+    let object: Result<Map<String, Value>, _> = serde_json::from_slice(&body);
+    object
+        .and_then(|object| serde_json::from_value(Value::Object(object)))
         .map_err(|_| ApiError::MalformedRequest("the body is not a JSON object of this route"))
 }

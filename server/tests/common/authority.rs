@@ -30,12 +30,15 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// Makes `ca.pem`, a server certificate and one for each client, with their keys: `server.pem`, `NAME.pem`,
+    /// Makes `ca.pem` for an authority of the directory's name, a server certificate and one for each client, with their keys: `server.pem`, `NAME.pem`,
     /// `NAME-key.pem`.
     pub(crate) fn new(directory: &Path, clients: &[&str]) -> Self {
         fs::create_dir_all(directory).unwrap();
         let mut parameters = CertificateParams::default();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let name = directory.file_name().unwrap().to_str().unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
         parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         fs::write(directory.join("ca.pem"), parameters.self_signed(&key).unwrap().pem()).unwrap();

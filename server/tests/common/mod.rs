@@ -266,8 +266,19 @@ impl Gateway {
 
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
+        self.crash();
         self.wait();
+    }
+
+    /// The same, seen from a thread of many.
+    pub(crate) fn crash(&self) {
+        self.signal("-KILL");
+    }
+
+    /// What it was started with, once it has ended.
+    pub(crate) fn stopped(mut self) -> Setup {
+        self.wait();
+        self.setup.take().unwrap()
     }
 
     fn signal(&self, signal: &str) {
@@ -276,9 +287,8 @@ impl Gateway {
     }
 
     /// Starts another process with the same files and flags, once this one has ended.
-    pub(crate) fn restarted(mut self) -> Self {
-        self.wait();
-        self.setup.take().unwrap().start()
+    pub(crate) fn restarted(self) -> Self {
+        self.stopped().start()
     }
 
     /// Starts another process beside this one, which must refuse; returns its exit code and last words.
