@@ -1,8 +1,9 @@
 //! The command line of `tiresias`.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
+use zeroize::Zeroizing;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]
@@ -19,6 +20,10 @@ pub enum Command {
     /// Diagnose held-out patients of a real data set through a gateway started on this machine
     Demo(DemoArgs),
     /// Encrypt features, have them scored by a gateway, decrypt the scores
+    ///
+    /// Nothing is decrypted before the last request was sent, so that nothing the gateway sees depends on an answer.
+    /// A first Ctrl-C (SIGINT, SIGTERM) waits for the request on its way and reports what was answered; a second one
+    /// gives that request up.
     Infer(InferArgs),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
     Encrypt(EncryptArgs),
@@ -33,8 +38,8 @@ pub enum Command {
     Man,
 }
 
-/// How to reach a gateway.
-#[derive(Debug, Args)]
+/// Which gateway, and by which certificates the two know each other.
+#[derive(Debug, Clone, Args)]
 pub struct GatewayArgs {
     /// The gateway's https URL
     #[arg(long, value_name = "URL")]
@@ -48,6 +53,57 @@ pub struct GatewayArgs {
     /// The private key of that certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+}
+
+/// How to reach a gateway, and how patiently.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct NetworkArgs {
+    /// Seconds for one attempt to connect: name, TCP, proxy and TLS together
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
+    pub connect_timeout: u64,
+    /// Seconds from the first byte of a request to the last of its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+    /// How often to try again where nothing can have been evaluated
+    ///
+    /// A failed attempt to connect is repeated after a growing pause, certificate errors excepted. A request that the
+    /// gateway refuses for now (429, 503) is encrypted afresh and asked again after the gateway's Retry-After; for
+    /// one request, these waits together take at most the seconds of --timeout. A request that may have reached the
+    /// gateway is never sent twice.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(0..=20))]
+    pub retries: u32,
+    /// An HTTP proxy to tunnel through, http://[user:password@]host:port
+    ///
+    /// By default that of HTTPS_PROXY or https_proxy, unless NO_PROXY or no_proxy names the gateway: a list of hosts,
+    /// domains with all below them, networks, or *. TLS goes through the proxy end to end: it sees the gateway's name
+    /// and encrypted bytes. Other users of this machine can see a password on the command line: prefer the variable.
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<ProxyUrl>,
+}
+
+/// A proxy's URL, which may hold a password: it is never shown.
+#[derive(Clone)]
+pub struct ProxyUrl(Zeroizing<String>);
+
+impl ProxyUrl {
+    /// The URL.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for ProxyUrl {
+    fn from(url: String) -> Self {
+        Self(Zeroizing::new(url))
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyUrl(..)")
+    }
 }
 
 /// `demo`
@@ -74,25 +130,47 @@ pub struct InferArgs {
     #[command(flatten)]
     pub gateway: GatewayArgs,
     /// The model's name
-    #[arg(long)]
-    pub model: String,
+    #[arg(long, required_unless_present = "card")]
+    pub model: Option<String>,
     /// The model's version, the newest by default
+    ///
+    /// Without it, a model that the gateway replaces during the run is followed once, with a warning.
     #[arg(long)]
     pub version: Option<u32>,
-    /// Features, .npy or .csv, one row a patient
+    /// A circuit card from a file: refuse to ask if the gateway serves another
     #[arg(long, value_name = "FILE")]
-    pub features: PathBuf,
+    pub card: Option<PathBuf>,
+    /// Features, .npy or .csv, one row a patient
+    ///
+    /// With several files, each result has a field `file`, and `index` is the row in that file.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub features: Vec<PathBuf>,
+    /// Patients in one request, at most 256 and at most what the gateway takes for the model
+    ///
+    /// Each patient has a key of their own in any case. A larger batch spends fewer round trips; a connection that
+    /// breaks loses the answers to one batch.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u16).range(1..=256))]
+    pub batch: u16,
     /// Print JSON, one object a line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     pub json: bool,
+    /// Write JSON, one object a line, to a new file; a run that ends early can be continued
+    ///
+    /// Results go to FILE.part until all rows are done. After a failure or an interruption, the same command with the
+    /// same features asks for the rows that are missing. An existing FILE is never overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 /// `encrypt`
 #[derive(Debug, Args)]
 pub struct EncryptArgs {
-    /// The gateway's https URL, to fetch the circuit card from
-    #[arg(long, value_name = "URL", required_unless_present = "card")]
-    pub gateway: Option<String>,
+    /// Where the circuit card comes from
+    #[command(flatten)]
+    pub gateway: Option<GatewayArgs>,
     /// The model's name
     #[arg(long, required_unless_present = "card")]
     pub model: Option<String>,
@@ -100,23 +178,31 @@ pub struct EncryptArgs {
     #[arg(long)]
     pub version: Option<u32>,
     /// A circuit card from a file, to work offline
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["gateway", "model", "version"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "gateway",
+        conflicts_with_all = ["gateway", "ca", "cert", "key", "model", "version"]
+    )]
     pub card: Option<PathBuf>,
-    /// The authority that signed the gateway's certificate, PEM; the system's by default
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// This clinic's certificate, PEM
-    #[arg(long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
-    /// The private key of that certificate, PEM
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-    /// Features, .npy or .csv, one row a patient
-    #[arg(long, value_name = "FILE")]
-    pub features: PathBuf,
+    /// Features, .npy or .csv, one row a patient; several files are one request, in order
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub features: Vec<PathBuf>,
     /// A directory for tensor-0.bin and on, body.bin, header-length and the secret state
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Protect the state with a passphrase, asked for twice on the terminal
+    ///
+    /// The state is then an age file (scrypt), which `decrypt` recognises. Without a passphrase it is protected by its
+    /// file mode alone.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub passphrase: bool,
+    /// Protect the state with the passphrase on the first line of a file
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// How
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 /// `decrypt`
@@ -134,6 +220,9 @@ pub struct DecryptArgs {
     /// Bare response elements, in the order of the encrypted vectors
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "response")]
     pub tensor: Vec<PathBuf>,
+    /// The passphrase of a protected state, on the first line of a file; asked for on the terminal by default
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,

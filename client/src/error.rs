@@ -1,6 +1,6 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,24 +27,66 @@ pub enum Error {
     /// The connection broke, or took too long.
     #[error("the gateway did not answer: {0}")]
     Transport(&'static str),
+    /// The proxy refused, or cannot be reached.
+    #[error("no connection through the proxy: {0}")]
+    Proxy(String),
     /// The gateway refused the request.
-    #[error("the gateway refused the request ({status}, {code}): {message}; next step: {action}")]
-    Gateway {
-        /// HTTP status.
-        status: u16,
-        /// The gateway's stable code.
-        code: String,
-        /// What it says to do.
-        action: String,
-        /// Its message.
-        message: String,
-    },
+    #[error(transparent)]
+    Gateway(Box<Refusal>),
+    /// The user asked to stop.
+    #[error("interrupted before all rows were answered")]
+    Interrupted,
     /// The gateway's answer does not follow the protocol.
     #[error("the gateway's answer does not follow the protocol: {0}")]
     Protocol(&'static str),
     /// The card is another than the one whose id the gateway announced.
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
+    /// The gateway serves another card than the pinned one.
+    #[error(
+        "the gateway serves another circuit card than --card: ask its operator why, then fetch the new card"
+    )]
+    OtherCard,
+    /// The gateway replaced a model whose version was named.
+    #[error("the gateway has replaced the model during the run, and --version or --card pins the one before")]
+    Pinned,
+    /// The gateway replaced a model a second time, or by one of another shape.
+    #[error("the gateway has replaced the model during the run: {0}")]
+    Replaced(&'static str),
+    /// A features file that is not usable.
+    #[error("{path}: {source}", path = path.display())]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: tiresias_circuits::Error,
+    },
+    /// The results file is there already.
+    #[error("{path}: the file exists and is not overwritten; name another one", path = path.display())]
+    OutputExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Unfinished results that do not belong to this run.
+    #[error("{path}: {reason}; name another file, or remove this one to begin again", path = path.display())]
+    Resume {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// Something that is not a file of its own where secrets lie.
+    #[error("{path}: this is a link or no regular file, and is left alone", path = path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no usable passphrase.
+    #[error("passphrase: {0}")]
+    Passphrase(&'static str),
+    /// The passphrase does not open the state.
+    #[error("the passphrase is wrong; the state is kept as it is")]
+    WrongPassphrase,
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
     Io {
@@ -81,6 +123,38 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
+/// What the gateway says where it refuses a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the gateway refused the request ({status}, {code}): {message}; next step: {action}")]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The gateway's stable code.
+    pub code: String,
+    /// What it says to do.
+    pub action: String,
+    /// Its message.
+    pub message: String,
+    /// Whether it says that the same may succeed later.
+    pub retryable: bool,
+    /// When it wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Whether the gateway has evaluated nothing, for now: at its capacity, or not in service.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.retryable && matches!(self.status, 429 | 503)
+    }
+
+    /// Whether the gateway no longer serves the card that the request was made for.
+    #[must_use]
+    pub fn is_other_card(&self) -> bool {
+        matches!((self.status, self.code.as_str()), (409, "config_mismatch") | (410, "config_retired"))
+    }
+}
+
 impl Error {
     /// A stable code, for scripts.
     #[must_use]
@@ -93,9 +167,20 @@ impl Error {
             Self::Tls(_) => "tls",
             Self::Connect(_) => "connect",
             Self::Transport(_) => "transport",
-            Self::Gateway { code, .. } => code,
+            Self::Proxy(_) => "proxy",
+            Self::Gateway(refusal) => &refusal.code,
+            Self::Interrupted => "interrupted",
             Self::Protocol(_) => "protocol",
             Self::CardId => "card_id",
+            Self::OtherCard => "other_card",
+            Self::Pinned => "model_pinned",
+            Self::Replaced(_) => "model_replaced",
+            Self::Features { source, .. } => source.code(),
+            Self::OutputExists { .. } => "output_exists",
+            Self::Resume { .. } => "resume",
+            Self::NotRegular { .. } => "not_a_regular_file",
+            Self::Passphrase(_) => "passphrase",
+            Self::WrongPassphrase => "wrong_passphrase",
             Self::Io { .. } => "io",
             Self::TooLarge { .. } => "file_too_large",
             Self::State => "state",

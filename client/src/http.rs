@@ -1,145 +1,234 @@
-//! One TLS 1.3 connection to a gateway, HTTP/1.1.
+//! HTTP/1.1 over TLS 1.3 to one gateway, one request at a time.
+//!
+//! What it never does: it sends no request a second time once a byte of it was written, because the gateway may have
+//! evaluated and counted it. Connecting is tried again, and a connection that the gateway closed between two requests
+//! is opened again.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod dial;
+mod exchange;
+mod patience;
+mod proxy;
+mod tls;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, Uri,
-    body::{Bytes, Incoming},
-    client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, ETAG, HOST},
+    HeaderMap, Method, Request, StatusCode,
+    body::Bytes,
+    header::{CONTENT_TYPE, ETAG, HOST, HeaderName, IF_NONE_MATCH, RETRY_AFTER},
 };
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 use serde::Deserialize;
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
+use self::{
+    dial::Dialer,
+    exchange::{Broken, Reply, Wire},
+    patience::{Backoff, Patience},
+};
 use crate::{
     Error, Model,
-    cli::GatewayArgs,
+    cli::{GatewayArgs, NetworkArgs},
+    error::Refusal,
     oip::{self, Answer, Body},
+    stop::Stop,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const MAXIMUM_METADATA_BYTES: usize = 64 << 10;
 
-/// An open connection.
+/// A way to one gateway: a connection that is opened again where need be, and the circuit cards seen on it.
 pub struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    host: String,
+    dialer: Dialer,
+    wire: Option<Wire>,
     has_certificate: bool,
+    /// From the first byte of a request to the last of its answer.
+    timeout: Duration,
+    retries: u32,
+    stop: Stop,
+    /// By path. A card's id is its ETag.
+    cards: BTreeMap<String, Arc<Model>>,
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("host", &self.host).finish_non_exhaustive()
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("gateway", &self.dialer.authority()).finish_non_exhaustive()
     }
 }
 
 impl Connection {
-    /// Connects to the gateway that the options name.
-    pub async fn open(args: &GatewayArgs) -> Result<Self, Error> {
-        let uri: Uri = args.gateway.parse().map_err(|_| Error::Url)?;
-        let (Some("https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return Err(Error::Url);
-        };
-        let address = (host.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(443));
-        let name = ServerName::try_from(address.0.clone()).map_err(|_| Error::Url)?;
-        let connector = TlsConnector::from(Arc::new(tls_config(args)?));
-
-        let connect = async {
-            let stream =
-                TcpStream::connect(&address).await.map_err(|error| Error::Connect(error.to_string()))?;
-            let _ = stream.set_nodelay(true);
-            connector.connect(name, stream).await.map_err(|error| Error::Connect(tls_failure(&error)))
-        };
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connect)
-            .await
-            .map_err(|_| Error::Connect("it took longer than 10 seconds".into()))??;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| Error::Transport("the connection broke"))?;
-        tokio::spawn(async move {
-            // Whoever waits for an answer is told by its own error.
-            let _ = connection.await;
-        });
-        let host = uri.authority().map_or_else(|| address.0.clone(), ToString::to_string);
-        Ok(Self { sender, host, has_certificate: args.cert.is_some() })
+    /// Connects directly, with one attempt and the default time limits.
+    pub async fn open(gateway: &GatewayArgs) -> Result<Self, Error> {
+        Self::connect(gateway, None, Stop::never()).await
     }
 
-    /// Fetches and checks the circuit card of a model.
-    pub async fn fetch_model(&mut self, name: &str, version: Option<u32>) -> Result<Model, Error> {
+    /// Connects as the options say, until the user asks to stop.
+    pub async fn open_with(gateway: &GatewayArgs, network: &NetworkArgs, stop: Stop) -> Result<Self, Error> {
+        Self::connect(gateway, Some(network), stop).await
+    }
+
+    async fn connect(
+        gateway: &GatewayArgs,
+        network: Option<&NetworkArgs>,
+        stop: Stop,
+    ) -> Result<Self, Error> {
+        let dialer = Dialer::new(gateway, network)?;
+        let wire = Wire::over(dialer.dial(&stop).await?).await?;
+        Ok(Self {
+            dialer,
+            wire: Some(wire),
+            has_certificate: gateway.cert.is_some(),
+            timeout: Duration::from_secs(network.map_or(60, |network| network.timeout)),
+            retries: network.map_or(0, |network| network.retries),
+            stop,
+            cards: BTreeMap::new(),
+        })
+    }
+
+    /// Fetches and checks the circuit card of a model, the newest version's where none is given. A card that was
+    /// fetched before is fetched again only if the gateway has another one now.
+    pub async fn fetch_model(&mut self, name: &str, version: Option<u32>) -> Result<Arc<Model>, Error> {
         tiresias_circuits::card::check_name(name)?;
         let path = format!("{}/config", model_path(name, version));
-        let request = Request::builder().method(Method::GET).uri(path);
-        let response = self.send(request, Bytes::new()).await?;
-        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
-        let model = Model::from_card(read_body(response, MAXIMUM_CARD_BYTES).await?)?;
+        let known = self.cards.get(&path).cloned();
+        let tag = known.as_ref().map(|known| format!("\"{}\"", known.config()));
+        let reply = self.get(&path, tag, MAXIMUM_CARD_BYTES).await?;
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return known.ok_or(Error::Protocol("a card is said to be unchanged that was never sent"));
+        }
+        let model = Model::from_card(reply.body)?;
+        let etag = reply.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
         if etag.is_some_and(|etag| etag.trim_matches('"') != model.config().to_string()) {
             return Err(Error::CardId);
         }
         if model.card().name() != name || version.is_some_and(|version| version != model.card().version()) {
             return Err(Error::Protocol("the card is another model's than the one asked for"));
         }
+        let model = Arc::new(model);
+        self.cards.insert(path, Arc::clone(&model));
         Ok(model)
+    }
+
+    /// Checks that the gateway serves exactly this card.
+    pub async fn expect_model(&mut self, model: Model) -> Result<Arc<Model>, Error> {
+        let (name, version) = (model.card().name().to_owned(), model.card().version());
+        let path = format!("{}/config", model_path(&name, Some(version)));
+        let model = Arc::new(model);
+        self.cards.insert(path, Arc::clone(&model));
+        let served = self.fetch_model(&name, Some(version)).await?;
+        if served.config() == model.config() { Ok(model) } else { Err(Error::OtherCard) }
+    }
+
+    /// How many vectors the gateway takes in one request for this model, by its metadata.
+    pub async fn maximum_batch(&mut self, model: &Model) -> Result<usize, Error> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            #[serde(default)]
+            parameters: Parameters,
+        }
+        #[derive(Deserialize, Default)]
+        struct Parameters {
+            maximum_batch: Option<usize>,
+        }
+        let path = model_path(model.card().name(), Some(model.card().version()));
+        let reply = self.get(&path, None, MAXIMUM_METADATA_BYTES).await?;
+        let metadata: Metadata = serde_json::from_slice(&reply.body)
+            .map_err(|_| Error::Protocol("the model's metadata is not what the protocol says"))?;
+        Ok(metadata.parameters.maximum_batch.unwrap_or(1).max(1))
     }
 
     /// Sends an inference request of `batch` elements and reads the answer.
     pub async fn infer(&mut self, model: &Model, body: Body, batch: usize) -> Result<Answer, Error> {
         let card = model.card();
         let path = format!("{}/infer", model_path(card.name(), Some(card.version())));
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(path)
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .header(oip::HEADER_LENGTH, body.header_length);
-        let response = self.send(request, body.bytes.into()).await?;
-        let header_length = response
-            .headers()
+        let headers = [
+            (CONTENT_TYPE, "application/octet-stream".to_owned()),
+            (HeaderName::from_static(oip::HEADER_LENGTH), body.header_length.to_string()),
+        ];
+        let limit = oip::maximum_response(batch, card.plan().response_shape().encoded_len());
+        let reply = self.request(&Method::POST, &path, &headers, body.bytes.into(), limit).await?;
+        let header_length = reply
+            .headers
             .get(oip::HEADER_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .ok_or(Error::Protocol("the response has no Inference-Header-Content-Length"))?;
-        let limit = oip::maximum_response(batch, card.plan().response_shape().encoded_len());
-        oip::read_response(&read_body(response, limit).await?, header_length)
+        oip::read_response(&reply.body, header_length)
     }
 
-    /// Sends one request; any status but 200 is the gateway's error.
-    async fn send(
-        &mut self,
-        request: hyper::http::request::Builder,
-        body: Bytes,
-    ) -> Result<Response<Incoming>, Error> {
-        let request = request.header(HOST, &self.host).body(Full::new(body)).map_err(|_| Error::Url)?;
-        let exchange = async {
-            let broken = |_| match self.has_certificate {
-                true => Error::Transport("the connection broke"),
-                false => Error::Transport(
-                    "the connection broke; a gateway that asks for client certificates does that without \
-                     --cert and --key",
-                ),
-            };
-            self.sender.ready().await.map_err(broken)?;
-            self.sender.send_request(request).await.map_err(broken)
-        };
-        let response = tokio::time::timeout(ANSWER_TIMEOUT, exchange)
-            .await
-            .map_err(|_| Error::Transport("it took longer than 60 seconds"))??;
-        if response.status() == hyper::StatusCode::OK {
-            return Ok(response);
+    /// The patience for one request that the gateway may refuse for now.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::new(self.retries, self.timeout)
+    }
+
+    /// Whether the user asked to stop.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    async fn get(&mut self, path: &str, known: Option<String>, limit: usize) -> Result<Reply, Error> {
+        let headers: Vec<_> = known.map(|tag| (IF_NONE_MATCH, tag)).into_iter().collect();
+        let mut patience = self.patience();
+        loop {
+            match self.request(&Method::GET, path, &headers, Bytes::new(), limit).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => patience.after(error, &self.stop).await?,
+            }
         }
-        let status = response.status().as_u16();
-        Err(gateway_error(status, &read_body(response, 16 << 10).await.unwrap_or_default()))
     }
-}
 
-/// What a failed handshake means for the caller.
-fn tls_failure(error: &std::io::Error) -> String {
-    let unknown = error.to_string().contains("UnknownIssuer");
-    let hint = if unknown { "; name the authority of its certificate with --ca" } else { "" };
-    format!("{error}{hint}")
+    /// Sends one request, once. Any answer but 200, and 304 where it was asked for, is the gateway's error.
+    async fn request(
+        &mut self,
+        method: &Method,
+        path: &str,
+        headers: &[(HeaderName, String)],
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Reply, Error> {
+        let mut backoff = Backoff::new();
+        let mut reopened = 0;
+        loop {
+            let mut wire = match self.wire.take() {
+                Some(wire) => wire,
+                None => Wire::over(self.dialer.dial(&self.stop).await?).await?,
+            };
+            let mut request =
+                Request::builder().method(method).uri(path).header(HOST, self.dialer.authority());
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            let request = request.body(Full::new(body.clone())).map_err(|_| Error::Url)?;
+            let exchange = tokio::time::timeout(self.timeout, wire.exchange(request, limit));
+            let broken = match self.stop.or_insisted(exchange).await? {
+                Err(_) => return Err(Error::Transport("it took longer than the seconds of --timeout")),
+                Ok(Ok(reply)) => {
+                    self.wire = Some(wire);
+                    return judge(reply);
+                }
+                Ok(Err(broken)) => broken,
+            };
+            match broken {
+                Broken::TooLong => return Err(Error::Protocol("the body is longer than the card allows")),
+                Broken::Unsent(Some(objection)) | Broken::Sent(Some(objection)) => {
+                    return Err(Error::Connect(objection));
+                }
+                Broken::Unsent(None) if reopened < self.retries.max(1) => reopened += 1,
+                Broken::Unsent(None) | Broken::Sent(None) => return Err(self.broken()),
+            }
+            // The gateway may close an idle connection at any time; more than that looks like trouble.
+            if reopened > 1 {
+                self.stop.or(tokio::time::sleep(backoff.pause())).await?;
+            }
+        }
+    }
+
+    fn broken(&self) -> Error {
+        Error::Transport(match self.has_certificate {
+            true => "the connection broke",
+            false => {
+                "the connection broke; a gateway that asks for client certificates does that without --cert and --key"
+            }
+        })
+    }
 }
 
 fn model_path(name: &str, version: Option<u32>) -> String {
@@ -149,73 +238,32 @@ fn model_path(name: &str, version: Option<u32>) -> String {
     }
 }
 
-async fn read_body(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, Error> {
-    let collect = Limited::new(response.into_body(), limit).collect();
-    match tokio::time::timeout(ANSWER_TIMEOUT, collect).await {
-        Err(_) => Err(Error::Transport("it took longer than 60 seconds")),
-        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Error::Protocol("the body is longer than the card allows"))
-        }
-        Ok(Err(_)) => Err(Error::Transport("the connection broke")),
+fn judge(reply: Reply) -> Result<Reply, Error> {
+    match reply.status {
+        StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(reply),
+        status => Err(Error::Gateway(Box::new(refusal(status, &reply.headers, &reply.body)))),
     }
 }
 
-fn gateway_error(status: u16, body: &[u8]) -> Error {
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Form {
         error: String,
         code: String,
         action: String,
+        retryable: bool,
     }
     // The text is the peer's: cut it and keep it on one line.
     let clean = |text: String, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
     let form: Form = serde_json::from_slice(body).unwrap_or_default();
-    let code = if form.code.is_empty() { "http_error".to_owned() } else { clean(form.code, 64) };
-    Error::Gateway { status, code, action: clean(form.action, 64), message: clean(form.error, 300) }
-}
-
-fn tls_config(args: &GatewayArgs) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::empty();
-    match &args.ca {
-        Some(path) => {
-            roots.add_parsable_certificates(read_certificates(path)?);
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    if roots.is_empty() {
-        return Err(Error::Tls("no certificate authority to verify the gateway with: pass --ca FILE"));
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|_| Error::Tls("TLS 1.3 is not available"))?
-        .with_root_certificates(roots);
-    let mut config = match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_slice(&read(key)?)
-                .map_err(|_| Error::Tls("--key is not a PEM file with a private key"))?;
-            builder
-                .with_client_auth_cert(read_certificates(cert)?, key)
-                .map_err(|_| Error::Tls("--cert and --key do not belong together"))?
-        }
-        (None, None) => builder.with_no_client_auth(),
-        _ => return Err(Error::Usage("--cert and --key go together")),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(Error::Tls("a certificate file is not PEM")),
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Refusal {
+        status: status.as_u16(),
+        code: if form.code.is_empty() { "http_error".to_owned() } else { clean(form.code, 64) },
+        action: clean(form.action, 64),
+        message: clean(form.error, 300),
+        retryable: form.retryable,
+        retry_after: seconds.map(Duration::from_secs),
     }
 }

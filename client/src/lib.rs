@@ -6,27 +6,34 @@
 //! ```
 //!
 //! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
-//! request depends on one), it accepts no parameters from a card that it does not recompute, and it writes a secret
-//! key nowhere but into the state file that `encrypt` was asked to make.
+//! request depends on one), it sends no request twice once a byte of it was written, it accepts no parameters from a
+//! card that it does not recompute, and it writes a secret key nowhere but into the state file that `encrypt` was asked
+//! to make.
 //!
 //! Modules in reading order:
 //!
 //! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves.
 //! 2. [`oip`]: Open Inference Protocol bodies.
-//! 3. [`http`]: one TLS connection to a gateway.
-//! 4. [`state`]: what `encrypt` keeps for `decrypt`.
-//! 5. [`commands`]: `infer`, `encrypt`, `decrypt`, `demo`.
-//! 6. [`output`], [`cli`], [`error`].
+//! 3. [`http`]: connections to a gateway, retries, proxies.
+//! 4. [`inputs`]: features files. [`results`]: a results file that a later run can complete.
+//! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
+//! 6. [`commands`]: `infer`, `encrypt`, `decrypt`, `demo`.
+//! 7. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod commands;
 pub mod diagnosis;
 pub mod error;
+pub mod files;
 pub mod http;
+pub mod inputs;
 pub mod oip;
 pub mod output;
+pub mod passphrase;
+pub mod results;
 pub mod state;
+pub mod stop;
 
 pub use diagnosis::{Diagnosis, Model};
 pub use error::Error;

@@ -1,7 +1,7 @@
-//! Standard output: a table for people, JSON for programs; and the files that commands read.
+//! Standard output: a table for people, JSON for programs; and warnings on standard error.
 
 use std::{
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::Path,
     time::Duration,
 };
@@ -9,12 +9,9 @@ use std::{
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tiresias_circuits::Features;
 
-use crate::{Diagnosis, Error};
-
-/// Features files may be this large.
-const MAXIMUM_FEATURES_BYTES: u64 = 1 << 30;
+pub use crate::inputs::read_features;
+use crate::{Diagnosis, Error, Model};
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
 const DEFAULT_BATCH: usize = 256;
@@ -30,20 +27,34 @@ pub fn json(value: &impl Serialize) -> Result<(), Error> {
     line(&text)
 }
 
+/// A diagnosis and, where there are several features files, the one that its row comes from.
+#[derive(Debug, Serialize)]
+pub struct Found<'a> {
+    /// The file as named on the command line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<&'a str>,
+    /// The diagnosis; its index is the row in that file.
+    #[serde(flatten)]
+    pub diagnosis: Diagnosis,
+}
+
 /// Prints diagnoses, as JSON lines or as a table.
-pub fn diagnoses(diagnoses: &[Diagnosis], as_json: bool) -> Result<(), Error> {
+pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
     if as_json {
-        return diagnoses.iter().try_for_each(json);
+        return found.iter().try_for_each(json);
     }
-    let mut table = table(&["row", "diagnosis", "score", "margin"]);
-    for diagnosis in diagnoses {
+    let several = found.iter().any(|found| found.file.is_some());
+    let columns = ["file", "row", "diagnosis", "score", "margin"];
+    let mut table = table(&columns[usize::from(!several)..]);
+    for Found { file, diagnosis } in found {
         let best = diagnosis.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        table.add_row([
+        let cells = [
             diagnosis.index.to_string(),
             diagnosis.label.clone().unwrap_or_else(|| "none".into()),
             format!("{best:.4}"),
             format!("{:.4}", diagnosis.margin),
-        ]);
+        ];
+        table.add_row(several.then(|| file.unwrap_or_default().to_owned()).into_iter().chain(cells));
     }
     line(&table.to_string())
 }
@@ -53,7 +64,7 @@ pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (index, name) in header.iter().enumerate() {
-        let text = matches!(*name, "diagnosis" | "truth" | "");
+        let text = matches!(*name, "file" | "diagnosis" | "truth" | "");
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(if text { CellAlignment::Left } else { CellAlignment::Right });
         }
@@ -65,10 +76,11 @@ pub(crate) fn table(header: &[&str]) -> Table {
 pub fn warn_clipped(clipped: usize, features: usize) {
     if clipped > 0 {
         let share = 100.0 * clipped as f64 / features.max(1) as f64;
-        let _ = writeln!(
-            io::stderr(),
-            "tiresias: warning[clipped]: {clipped} features ({share:.2} %) were outside the calibrated range and \
-             were clipped to its ends"
+        warn(
+            "clipped",
+            &format!(
+                "{clipped} features ({share:.2} %) were outside the calibrated range and were clipped to its ends"
+            ),
         );
     }
 }
@@ -76,12 +88,41 @@ pub fn warn_clipped(clipped: usize, features: usize) {
 /// Warns where one body holds more vectors than a gateway takes by default.
 pub fn warn_batch(vectors: usize) {
     if vectors > DEFAULT_BATCH {
-        let _ = writeln!(
-            io::stderr(),
-            "tiresias: warning[batch]: body.bin holds {vectors} vectors and gateways take {DEFAULT_BATCH} by default: \
-             see maximum_batch in the model's metadata, and split the features file where it is smaller"
+        warn(
+            "batch",
+            &format!(
+                "body.bin holds {vectors} vectors and gateways take {DEFAULT_BATCH} by default: see maximum_batch in \
+                 the model's metadata, and split the features file where it is smaller"
+            ),
         );
     }
+}
+
+/// Warns that rows of one run were answered by different models.
+pub(crate) fn warn_replaced((version, config): (u32, &str), model: &Model) {
+    let short = |config: &str| config.chars().take(8).collect::<String>();
+    warn(
+        "model_replaced",
+        &format!(
+            "the gateway has replaced {} version {version} (config {}…) by version {} (config {}…): each row is read by \
+             the card that it was encrypted for",
+            model.card().name(),
+            short(config),
+            model.card().version(),
+            short(&model.config().to_string()),
+        ),
+    );
+}
+
+/// Says where the results of an unfinished run lie.
+pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
+    let part = part.display();
+    warn("unfinished", &format!("{done} of {rows} rows are in {part}: the same command asks for the others"));
+}
+
+fn warn(code: &str, text: &str) {
+    // Standard error may be closed; there is no one left to tell then.
+    let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");
 }
 
 /// A progress bar on a terminal, nothing on a pipe.
@@ -96,21 +137,4 @@ pub fn progress(length: usize) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// Reads a features file.
-pub fn read_features(path: &Path) -> Result<Features, Error> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(Features::from_named(name, &read_file(path, MAXIMUM_FEATURES_BYTES)?)?)
-}
-
-/// Reads a file of at most `limit` bytes.
-pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::TooLarge { path: path.to_owned() });
-    }
-    Ok(bytes)
 }

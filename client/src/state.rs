@@ -1,8 +1,11 @@
 //! The state that `encrypt` leaves for `decrypt`: the card, and each request's digest and key. Whoever reads it can
 //! read the answers, so it is written with mode 0600 and deleted once the answers are decrypted.
 //!
-//! Layout: `TRSS`, version 1 as one byte, three zero bytes; the card's length (u32, little endian) and bytes; the
-//! number of requests (u32); for each its digest (32 bytes) and key (N/8 bytes).
+//! Layout: `TRSS`, version 2 as one byte, three zero bytes; the card's length (u32, little endian) and bytes; the
+//! number of features files (u32); for each its name's length (u32), its name and its rows (u32); the number of requests
+//! (u32); for each its digest (32 bytes) and key (N/8 bytes). With a passphrase, all of it is one age file.
+
+mod sealed;
 
 use std::{
     fs,
@@ -10,68 +13,120 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use age::secrecy::SecretString;
 use tiresias_keys::Digest;
 use tiresias_secret_key::SecretKey;
 use zeroize::Zeroizing;
 
-use crate::{Error, Model, diagnosis::Pending};
+use crate::{
+    Error, Model,
+    diagnosis::Pending,
+    files,
+    inputs::{Source, Sources},
+};
 
-const HEADER: &[u8; 8] = b"TRSS\x01\0\0\0";
+const HEADER: &[u8; 8] = b"TRSS\x02\0\0\0";
+
+/// Keys for some three million requests.
+const MAXIMUM_BYTES: u64 = 1 << 30;
 
 /// The name of the state file in its directory.
 pub const FILE_NAME: &str = "state";
 
-/// Writes the state file of a directory, which must not have one.
-pub fn write(directory: &Path, model: &Model, pending: &[Pending]) -> Result<(), Error> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(16 + model.card_bytes().len() + pending.len() * 300));
+/// What `encrypt` knows and `decrypt` needs.
+#[derive(Debug)]
+pub struct State {
+    /// The card that the requests were made for.
+    pub model: Model,
+    /// Where the rows came from.
+    pub sources: Sources,
+    /// The requests, in the order of the rows.
+    pub pending: Vec<Pending>,
+}
+
+/// Writes the state file of a directory, which must not have one, under a passphrase if there is one.
+pub fn write(
+    directory: &Path,
+    model: &Model,
+    sources: &Sources,
+    pending: &[Pending],
+    passphrase: Option<SecretString>,
+) -> Result<(), Error> {
+    let names: usize = sources.files().iter().map(|file| 8 + file.name.len()).sum();
+    let room = 64 + model.card_bytes().len() + names + pending.len() * 300;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     bytes.extend_from_slice(HEADER);
-    bytes.extend_from_slice(&(model.card_bytes().len() as u32).to_le_bytes());
+    put_length(&mut bytes, model.card_bytes().len());
     bytes.extend_from_slice(model.card_bytes());
-    bytes.extend_from_slice(&(pending.len() as u32).to_le_bytes());
+    put_length(&mut bytes, sources.files().len());
+    for file in sources.files() {
+        put_length(&mut bytes, file.name.len());
+        bytes.extend_from_slice(file.name.as_bytes());
+        put_length(&mut bytes, file.rows);
+    }
+    put_length(&mut bytes, pending.len());
     for request in pending {
         bytes.extend_from_slice(request.digest.as_bytes());
         bytes.extend_from_slice(&request.key.export());
     }
+    if let Some(passphrase) = passphrase {
+        bytes = Zeroizing::new(sealed::seal(&bytes, passphrase)?);
+    }
 
     let path = directory.join(FILE_NAME);
-    let io = |source| Error::Io { path: path.clone(), source };
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&path).map_err(io)?;
-    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(io)
+    let mut file = files::create_own(&path)?;
+    file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(files::at(&path))?;
+    files::sync_directory_of(&path)
 }
 
-/// Reads the state file of a directory.
-pub fn read(directory: &Path) -> Result<(Model, Vec<Pending>), Error> {
+/// Reads the state file of a directory; `passphrase` is called where it is protected by one.
+pub fn read(
+    directory: &Path,
+    passphrase: impl FnOnce() -> Result<SecretString, Error>,
+) -> Result<State, Error> {
     let path = directory.join(FILE_NAME);
-    let bytes = Zeroizing::new(fs::read(&path).map_err(|source| Error::Io { path, source })?);
+    let file = files::open_own(&path)?;
+    let mut bytes = Zeroizing::new(files::read_open(&file, &path, MAXIMUM_BYTES)?);
+    if sealed::is_sealed(&bytes) {
+        bytes = sealed::open(&bytes, passphrase()?)?;
+    }
     let mut cursor = Cursor(bytes.strip_prefix(HEADER).ok_or(Error::State)?);
     let card_len = cursor.length()?;
     let model = Model::from_card(cursor.take(card_len)?.to_vec())?;
+    let mut sources = Vec::new();
+    for _ in 0..cursor.length()? {
+        let name_len = cursor.length()?;
+        let name = String::from_utf8(cursor.take(name_len)?.to_vec()).map_err(|_| Error::State)?;
+        sources.push(Source { name, rows: cursor.length()? });
+    }
+    let sources = Sources::new(sources);
     let parameters = model.card().plan().parameters();
     let count = cursor.length()?;
     let key_len = parameters.polynomial_size() / 8;
-    if cursor.0.len() != count.saturating_mul(32 + key_len) {
+    if cursor.0.len() != count.saturating_mul(32 + key_len) || sources.rows() != count {
         return Err(Error::State);
     }
     let pending = (0..count).map(|_| {
         let digest = Digest::from_bytes(cursor.take(32)?.try_into().map_err(|_| Error::State)?);
         Ok(Pending { key: SecretKey::import(parameters, cursor.take(key_len)?)?, digest })
     });
-    Ok((model, pending.collect::<Result<_, Error>>()?))
+    let pending = pending.collect::<Result<_, Error>>()?;
+    Ok(State { model, sources, pending })
 }
 
-/// Overwrites and deletes the state file. On copy-on-write storage old blocks may remain: keep the directory on
+/// Overwrites and deletes the state file, which must be a regular file: a link is refused, not followed. On copy-on-write storage old blocks may remain: keep the directory on
 /// storage that is encrypted.
 pub fn remove(directory: &Path) -> Result<(), Error> {
     let path: PathBuf = directory.join(FILE_NAME);
-    let io = |source| Error::Io { path: path.clone(), source };
-    let length = fs::metadata(&path).map_err(io)?.len() as usize;
-    let mut file = fs::OpenOptions::new().write(true).open(&path).map_err(io)?;
-    file.write_all(&vec![0; length]).and_then(|()| file.sync_all()).map_err(io)?;
-    fs::remove_file(&path).map_err(io)
+    let mut file = files::open_own(&path)?;
+    let length = file.metadata().map_err(files::at(&path))?.len() as usize;
+    file.write_all(&vec![0; length]).and_then(|()| file.sync_all()).map_err(files::at(&path))?;
+    fs::remove_file(&path).map_err(files::at(&path))
+}
+
+fn put_length(bytes: &mut Vec<u8>, length: usize) {
+    // Rows, files and names of more than 4 GiB do not pass the limits on their files.
+    bytes.extend_from_slice(&(length as u32).to_le_bytes());
 }
 
 struct Cursor<'a>(&'a [u8]);

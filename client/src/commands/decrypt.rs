@@ -1,15 +1,26 @@
 //! `tiresias decrypt`: from the bytes that came back to diagnoses. The state is deleted once every answer was read.
 
-use crate::{Error, cli::DecryptArgs, oip, output, state};
+use tiresias_keys::EncryptedScores;
+
+use crate::{
+    Error,
+    cli::DecryptArgs,
+    diagnosis::Pending,
+    files, oip,
+    output::{self, Found},
+    passphrase,
+    state::{self, State},
+};
 
 /// Runs the command.
 pub fn run(args: &DecryptArgs) -> Result<(), Error> {
-    let (model, pending) = state::read(&args.dir)?;
+    let passphrase = || passphrase::recall(args.passphrase_file.as_deref());
+    let State { model, sources, pending } = state::read(&args.dir, passphrase)?;
     let element_bytes = model.card().plan().response_shape().encoded_len();
     let elements = match &args.response {
         Some(path) => {
             let limit = oip::maximum_response(pending.len(), element_bytes) as u64;
-            let body = output::read_file(path, limit)?;
+            let body = files::read(path, limit)?;
             let header_length = match args.header_length {
                 Some(length) => length,
                 None => oip::find_header_length(&body)?,
@@ -17,7 +28,7 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
             oip::read_response(&body, header_length)?.elements
         }
         None => {
-            let read = |path| output::read_file(path, element_bytes as u64 + 1);
+            let read = |path| files::read(path, element_bytes as u64 + 1);
             args.tensor.iter().map(|path| read(path)).collect::<Result<_, _>>()?
         }
     };
@@ -27,12 +38,11 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     // All answers are checked before the first is decrypted, so that no key decrypts twice because another failed.
     let checked = pending.iter().zip(&elements).map(|(pending, element)| model.check(pending, element));
     let checked = checked.collect::<Result<Vec<_>, _>>()?;
-    let diagnoses = pending
-        .into_iter()
-        .zip(&checked)
-        .enumerate()
-        .map(|(index, (pending, scores))| model.read(index, pending.key, scores))
-        .collect::<Result<Vec<_>, _>>()?;
-    output::diagnoses(&diagnoses, args.json)?;
+    let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
+        let (file, index) = sources.place(at);
+        Ok(Found { file, diagnosis: model.read(index, pending.key, scores)? })
+    };
+    let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
+    output::diagnoses(&found, args.json)?;
     state::remove(&args.dir)
 }

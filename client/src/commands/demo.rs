@@ -4,7 +4,10 @@
 mod data;
 mod gateway;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -12,8 +15,8 @@ use self::{
     data::{Patient, WDBC_HEAD},
     gateway::GatewayProcess,
 };
-use super::infer::{Visit, ask_all, read_all};
-use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, oip, output};
+use super::infer::ask::{Asked, Facts, Terms, ask_all};
+use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, output};
 
 const MODEL: &str = "wdbc";
 
@@ -39,6 +42,13 @@ struct PatientLine<'a> {
     truth: &'a str,
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
+}
+
+/// A diagnosis and what it took.
+struct Visit {
+    diagnosis: Diagnosis,
+    decrypt: Duration,
+    facts: Arc<Facts>,
 }
 
 /// Runs the command.
@@ -67,25 +77,28 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
 
     let rows = data::features(&patients)?;
     let started = Instant::now();
-    let (asked, outcome) = ask_all(&mut connection, &model, &rows).await;
+    let rows: Vec<&[f64]> = rows.iter().collect();
+    // One patient a request, as a clinic asks during its day.
+    let terms = Terms { model: Arc::clone(&model), batch: 1, follow: false };
+    let (asked, outcome) = ask_all(&mut connection, terms, &rows).await;
     drop(connection);
     outcome?;
-    let visits = read_all(&model, asked)?;
+    let read = |(index, asked): (usize, Asked)| {
+        let facts = Arc::clone(&asked.facts);
+        let (diagnosis, decrypt) = asked.read(index)?;
+        Ok(Visit { diagnosis, decrypt, facts })
+    };
+    let visits = asked.into_iter().enumerate().map(read).collect::<Result<Vec<Visit>, Error>>()?;
     let elapsed = started.elapsed();
     gateway.stop().await?;
 
     let clipped = visits.iter().map(|visit| visit.facts.clipped).sum();
     output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
-    let summary = summarize(&model, &patients, &visits, &expected)?;
+    let summary = summarize(&patients, &visits, &expected)?;
     report(args, &model, &patients, &visits, &summary, elapsed)
 }
 
-fn summarize(
-    model: &Model,
-    patients: &[Patient],
-    visits: &[Visit],
-    expected: &[Vec<i64>],
-) -> Result<Summary, Error> {
+fn summarize(patients: &[Patient], visits: &[Visit], expected: &[Vec<i64>]) -> Result<Summary, Error> {
     if expected.len() != visits.len() {
         return Err(Error::AnswerCount { got: expected.len(), expected: visits.len() });
     }
@@ -103,9 +116,7 @@ fn summarize(
         correct,
         accuracy: share(correct),
         clear_agreement: share(agreeing.count()),
-        request_bytes: visits
-            .first()
-            .map_or(0, |visit| oip::request_body(model.config(), &[&visit.facts.element]).bytes.len()),
+        request_bytes: visits.first().map_or(0, |visit| visit.facts.request_bytes),
         response_bytes: visits.first().map_or(0, |visit| visit.facts.response_bytes),
         encrypt_us: microseconds(|visit| visit.facts.encrypt),
         evaluate_us: quantile(visits.iter().map(|visit| visit.facts.evaluate_us as f64), 0.5),

@@ -1,25 +1,28 @@
 //! `tiresias encrypt`: everything up to the bytes that leave, as files.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
 
 use crate::{
-    Error, Model,
-    cli::{EncryptArgs, GatewayArgs},
-    http::Connection,
-    oip, output, state,
+    Error, Model, cli::EncryptArgs, files, http::Connection, inputs::Inputs, oip, output, passphrase, state,
+    stop::Stop,
 };
 
 /// Runs the command.
 pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
-    let features = output::read_features(&args.features)?;
+    let inputs = Inputs::read(&args.features)?;
+    let wants_passphrase = args.passphrase || args.passphrase_file.is_some();
+    let passphrase =
+        wants_passphrase.then(|| passphrase::choose(args.passphrase_file.as_deref())).transpose()?;
     let model = load_model(args).await?;
-    features.expect_columns(model.card().plan().shape().features)?;
+    let columns = model.card().plan().shape().features;
+    inputs.expect_columns(columns)?;
 
-    let progress = output::progress(features.rows());
+    let rows = inputs.rows();
+    let progress = output::progress(rows.len());
     let (mut elements, mut pending, mut clipped) = (Vec::new(), Vec::new(), 0);
-    for row in &features {
+    for row in &rows {
         let encrypted = model.encrypt(row)?;
         elements.push(encrypted.element);
         pending.push(encrypted.pending);
@@ -27,18 +30,18 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    output::warn_clipped(clipped, features.rows() * features.columns());
+    output::warn_clipped(clipped, rows.len() * columns);
 
-    fs::create_dir_all(&args.out).map_err(|source| Error::Io { path: args.out.clone(), source })?;
+    fs::create_dir_all(&args.out).map_err(files::at(&args.out))?;
     // The state goes first: without it the answers could not be read.
-    state::write(&args.out, &model, &pending)?;
+    state::write(&args.out, &model, inputs.sources(), &pending, passphrase)?;
     for (index, element) in elements.iter().enumerate() {
         write(&args.out, &format!("tensor-{index}.bin"), element)?;
     }
     // Tensors of an earlier, larger run would be sent by mistake.
     let stale = (elements.len()..).map(|index| args.out.join(format!("tensor-{index}.bin")));
     for path in stale.take_while(|path| path.exists()) {
-        fs::remove_file(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        fs::remove_file(&path).map_err(files::at(&path))?;
     }
     let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
     let body = oip::request_body(model.config(), &elements);
@@ -58,19 +61,18 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
     ))
 }
 
-async fn load_model(args: &EncryptArgs) -> Result<Model, Error> {
+async fn load_model(args: &EncryptArgs) -> Result<Arc<Model>, Error> {
     if let Some(path) = &args.card {
-        return Model::from_card(output::read_file(path, MAXIMUM_CARD_BYTES as u64)?);
+        return Ok(Arc::new(Model::from_card(files::read(path, MAXIMUM_CARD_BYTES as u64)?)?));
     }
-    let (Some(gateway), Some(name)) = (args.gateway.clone(), &args.model) else {
+    let (Some(gateway), Some(name)) = (&args.gateway, &args.model) else {
         return Err(Error::Usage("name a gateway and a model, or a card"));
     };
-    let (ca, cert, key) = (args.ca.clone(), args.cert.clone(), args.key.clone());
-    let mut connection = Connection::open(&GatewayArgs { gateway, ca, cert, key }).await?;
+    let mut connection = Connection::open_with(gateway, &args.network, Stop::never()).await?;
     connection.fetch_model(name, args.version).await
 }
 
 fn write(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let path = directory.join(name);
-    fs::write(&path, bytes).map_err(|source| Error::Io { path, source })
+    fs::write(&path, bytes).map_err(files::at(&path))
 }

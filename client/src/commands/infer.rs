@@ -1,109 +1,122 @@
 //! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
 
-use std::time::{Duration, Instant};
+pub(crate) mod ask;
 
-use tiresias_circuits::Features;
+use std::sync::Arc;
 
-use crate::{Diagnosis, Error, Model, cli::InferArgs, diagnosis::Pending, http::Connection, oip, output};
+use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
+
+use self::ask::{Asked, Terms, ask_all, limit_batch};
+use crate::{
+    Error, Model,
+    cli::InferArgs,
+    files,
+    http::Connection,
+    inputs::Inputs,
+    output::{self, Found},
+    results::{Header, Results},
+    stop::Stop,
+};
 
 /// Runs the command.
 pub async fn run(args: &InferArgs) -> Result<(), Error> {
-    let features = output::read_features(&args.features)?;
-    let mut connection = Connection::open(&args.gateway).await?;
-    let model = connection.fetch_model(&args.model, args.version).await?;
-    features.expect_columns(model.card().plan().shape().features)?;
-
-    let (asked, outcome) = ask_all(&mut connection, &model, &features).await;
-    drop(connection);
-    let clipped = asked.iter().map(|asked| asked.facts.clipped).sum();
-    output::warn_clipped(clipped, asked.len() * features.columns());
-    let visits = read_all(&model, asked)?;
-    // What was answered before a failure is printed too: the model owner has counted it.
-    let diagnoses: Vec<_> = visits.into_iter().map(|visit| visit.diagnosis).collect();
-    output::diagnoses(&diagnoses, args.json)?;
-    outcome
-}
-
-/// An answered request, still encrypted.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pending: Pending,
-    answer: Vec<u8>,
-    pub(crate) facts: Facts,
-}
-
-/// What asking took.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) clipped: usize,
-    pub(crate) encrypt: Duration,
-    pub(crate) roundtrip: Duration,
-    pub(crate) evaluate_us: u64,
-    pub(crate) response_bytes: usize,
-    /// The element that was sent, which is all that the gateway saw of the row.
-    pub(crate) element: Vec<u8>,
-}
-
-/// A diagnosis and what it took.
-pub(crate) struct Visit {
-    pub(crate) diagnosis: Diagnosis,
-    pub(crate) decrypt: Duration,
-    pub(crate) facts: Facts,
-}
-
-/// Asks for every row, and stops at the first failure. Nothing is decrypted here: no request, nor its time, can
-/// depend on an answer.
-pub(crate) async fn ask_all(
-    connection: &mut Connection,
-    model: &Model,
-    rows: &Features,
-) -> (Vec<Asked>, Result<(), Error>) {
-    let progress = output::progress(rows.rows());
-    let (mut asked, mut outcome) = (Vec::with_capacity(rows.rows()), Ok(()));
-    for row in rows {
-        match ask(connection, model, row).await {
-            Ok(answered) => asked.push(answered),
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
-        progress.inc(1);
+    let inputs = Inputs::read(&args.features)?;
+    if let Some(path) = &args.out {
+        Results::refuse_finished(path)?;
     }
-    progress.finish_and_clear();
-    (asked, outcome)
+    let card = args.card.as_ref().map(|path| read_card(path, args)).transpose()?;
+
+    let mut connection = Connection::open_with(&args.gateway, &args.network, Stop::on_signals()).await?;
+    let is_pinned = card.is_some() || args.version.is_some();
+    let model = match card {
+        Some(card) => connection.expect_model(card).await?,
+        None => {
+            let name = args.model.as_ref().ok_or(Error::Usage("name a model, or a card"))?;
+            connection.fetch_model(name, args.version).await?
+        }
+    };
+    inputs.expect_columns(model.card().plan().shape().features)?;
+    let results = args.out.as_ref().map(|path| Results::open(path, Header::new(&model, &inputs), &inputs));
+    let results = results.transpose()?;
+    if let Some(results) = &results {
+        expect_same_model(results, &model, is_pinned)?;
+    }
+
+    let all = inputs.rows();
+    let missing = |row: &usize| results.as_ref().is_none_or(|results| !results.has(*row));
+    let wanted: Vec<usize> = (0..all.len()).filter(missing).collect();
+    let rows: Vec<&[f64]> = wanted.iter().filter_map(|&row| all.get(row).copied()).collect();
+    let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
+    {
+        Ok(batch) => ask_all(&mut connection, Terms { model, batch, follow: !is_pinned }, &rows).await,
+        Err(error) => (Vec::new(), Err(error)),
+    };
+    drop(connection);
+    warn_clipped(&asked, rows.iter().map(|row| row.len()).next().unwrap_or_default());
+
+    // What was answered before a failure is kept too: the model owner has counted it.
+    let found = wanted
+        .into_iter()
+        .zip(asked)
+        .map(|(row, asked)| {
+            let (file, index) = inputs.sources().place(row);
+            Ok((row, Found { file, diagnosis: asked.read(index)?.0 }))
+        })
+        .collect::<Result<Vec<(usize, Found<'_>)>, Error>>()?;
+    match results {
+        Some(results) => write(results, found, all.len(), outcome),
+        None => {
+            let found: Vec<_> = found.into_iter().map(|(_, found)| found).collect();
+            if outcome.is_ok() || !found.is_empty() {
+                output::diagnoses(&found, args.json)?;
+            }
+            outcome
+        }
+    }
 }
 
-/// Encrypts one row under a key of its own and has it scored.
-async fn ask(connection: &mut Connection, model: &Model, row: &[f64]) -> Result<Asked, Error> {
-    let started = Instant::now();
-    let encrypted = model.encrypt(row)?;
-    let body = oip::request_body(model.config(), &[&encrypted.element]);
-    let encrypt = started.elapsed();
-
-    let started = Instant::now();
-    let answer = connection.infer(model, body, 1).await?;
-    let roundtrip = started.elapsed();
-    let count = answer.elements.len();
-    let [element] = <[Vec<u8>; 1]>::try_from(answer.elements)
-        .map_err(|_| Error::AnswerCount { got: count, expected: 1 })?;
-    let facts = Facts {
-        clipped: encrypted.clipped,
-        encrypt,
-        roundtrip,
-        evaluate_us: answer.evaluate_us.unwrap_or_default(),
-        response_bytes: answer.body_bytes,
-        element: encrypted.element,
-    };
-    Ok(Asked { pending: encrypted.pending, answer: element, facts })
+/// The card that the run is pinned to.
+fn read_card(path: &std::path::Path, args: &InferArgs) -> Result<Model, Error> {
+    let model = Model::from_card(files::read(path, MAXIMUM_CARD_BYTES as u64)?)?;
+    let card = model.card();
+    let other_name = args.model.as_ref().is_some_and(|name| name != card.name());
+    if other_name || args.version.is_some_and(|version| version != card.version()) {
+        return Err(Error::Usage("--card is of another model than --model and --version say"));
+    }
+    Ok(model)
 }
 
-/// Decrypts all answers, in order.
-pub(crate) fn read_all(model: &Model, asked: Vec<Asked>) -> Result<Vec<Visit>, Error> {
-    let read = |(index, asked): (usize, Asked)| {
-        let started = Instant::now();
-        let diagnosis = model.decrypt(index, asked.pending, &asked.answer)?;
-        Ok(Visit { diagnosis, decrypt: started.elapsed(), facts: asked.facts })
-    };
-    asked.into_iter().enumerate().map(read).collect()
+/// Earlier results may be of another model, unless the command names one.
+fn expect_same_model(results: &Results, model: &Arc<Model>, is_pinned: bool) -> Result<(), Error> {
+    let header = results.header();
+    if header.config_id == model.config().to_string() {
+        return Ok(());
+    }
+    if is_pinned {
+        return Err(results.refuse("its results are of another version of the model than the pinned one"));
+    }
+    output::warn_replaced((header.version, &header.config_id), model);
+    Ok(())
+}
+
+fn write(
+    mut results: Results,
+    found: Vec<(usize, Found<'_>)>,
+    rows: usize,
+    outcome: Result<(), Error>,
+) -> Result<(), Error> {
+    results.add(found)?;
+    if let Err(error) = outcome {
+        output::note_unfinished(results.part(), results.done(), rows);
+        return Err(error);
+    }
+    let path = results.finish()?;
+    output::line(&format!("{rows} diagnoses written to {}", path.display()))
+}
+
+/// Vectors of one request share their facts.
+fn warn_clipped(asked: &[Asked], columns: usize) {
+    let requests = asked.chunk_by(|one, next| Arc::ptr_eq(&one.facts, &next.facts));
+    let clipped = requests.filter_map(|request| request.first()).map(|asked| asked.facts.clipped).sum();
+    output::warn_clipped(clipped, asked.len() * columns);
 }

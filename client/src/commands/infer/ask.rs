@@ -1,0 +1,160 @@
+//! Encrypt and ask, row after row. Nothing is decrypted here: no request, nor its time, can depend on an answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tiresias_keys::EncryptedScores;
+use tiresias_secret_key::SecretKey;
+
+use crate::{Diagnosis, Error, Model, http::Connection, oip, output};
+
+/// What to ask for, and in which portions.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// The model to encrypt for.
+    pub(crate) model: Arc<Model>,
+    /// Vectors in one request, at most.
+    pub(crate) batch: usize,
+    /// Whether a model that the gateway replaces may be followed, once.
+    pub(crate) follow: bool,
+}
+
+/// An answered vector: checked, still encrypted.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    model: Arc<Model>,
+    key: SecretKey,
+    scores: EncryptedScores,
+    check: Duration,
+    pub(crate) facts: Arc<Facts>,
+}
+
+/// What one request took.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// Features of all its vectors that lay outside the calibrated range.
+    pub(crate) clipped: usize,
+    pub(crate) encrypt: Duration,
+    pub(crate) roundtrip: Duration,
+    pub(crate) evaluate_us: u64,
+    pub(crate) request_bytes: usize,
+    pub(crate) response_bytes: usize,
+    /// The first element, which is all that the gateway saw of its row.
+    pub(crate) element: Vec<u8>,
+}
+
+impl Asked {
+    /// Decrypts the answer by the card that it was asked for with. The key is used up.
+    pub(crate) fn read(self, index: usize) -> Result<(Diagnosis, Duration), Error> {
+        let started = Instant::now();
+        let diagnosis = self.model.read(index, self.key, &self.scores)?;
+        Ok((diagnosis, self.check + started.elapsed()))
+    }
+}
+
+/// Asks for every row, and stops at the first failure or when the user asks to.
+pub(crate) async fn ask_all(
+    connection: &mut Connection,
+    mut terms: Terms,
+    rows: &[&[f64]],
+) -> (Vec<Asked>, Result<(), Error>) {
+    let progress = output::progress(rows.len());
+    let mut asked = Vec::with_capacity(rows.len());
+    let outcome = async {
+        while let rest @ [_, ..] = &rows[asked.len()..] {
+            connection.stop().check()?;
+            let portion = &rest[..terms.batch.clamp(1, rest.len())];
+            match ask(connection, &terms.model, portion).await {
+                Ok(answered) => {
+                    progress.inc(answered.len() as u64);
+                    asked.extend(answered);
+                }
+                Err(Error::Gateway(refusal)) if refusal.is_other_card() => {
+                    terms = follow(connection, terms, Error::Gateway(refusal)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    let outcome = outcome.await;
+    progress.finish_and_clear();
+    (asked, outcome)
+}
+
+/// The terms for the rest of the rows, now that the gateway serves another card.
+async fn follow(connection: &mut Connection, old: Terms, refusal: Error) -> Result<Terms, Error> {
+    if !old.follow {
+        return Err(refusal);
+    }
+    let model = connection.fetch_model(old.model.card().name(), None).await?;
+    if model.config() == old.model.config() {
+        return Err(refusal);
+    }
+    if model.card().plan().shape().features != old.model.card().plan().shape().features {
+        return Err(Error::Replaced(
+            "the new one takes another number of features, so no further row was sent",
+        ));
+    }
+    output::warn_replaced((old.model.card().version(), &old.model.config().to_string()), &model);
+    let batch = limit_batch(connection, &model, old.batch).await?;
+    Ok(Terms { model, batch, follow: false })
+}
+
+/// At most `batch`, and at most what the gateway takes.
+pub(crate) async fn limit_batch(
+    connection: &mut Connection,
+    model: &Model,
+    batch: usize,
+) -> Result<usize, Error> {
+    // One vector is always taken.
+    if batch <= 1 { Ok(1) } else { Ok(batch.min(connection.maximum_batch(model).await?)) }
+}
+
+/// Has some rows scored in one request. Where the gateway refuses it for now, all are encrypted afresh under new keys.
+async fn ask(connection: &mut Connection, model: &Arc<Model>, rows: &[&[f64]]) -> Result<Vec<Asked>, Error> {
+    let mut patience = connection.patience();
+    loop {
+        match ask_once(connection, model, rows).await {
+            Err(error) => patience.after(error, connection.stop()).await?,
+            answered => return answered,
+        }
+    }
+}
+
+async fn ask_once(
+    connection: &mut Connection,
+    model: &Arc<Model>,
+    rows: &[&[f64]],
+) -> Result<Vec<Asked>, Error> {
+    let started = Instant::now();
+    let encrypted = rows.iter().map(|row| model.encrypt(row)).collect::<Result<Vec<_>, _>>()?;
+    let elements: Vec<&[u8]> = encrypted.iter().map(|encrypted| encrypted.element.as_slice()).collect();
+    let body = oip::request_body(model.config(), &elements);
+    let (request_bytes, encrypt) = (body.bytes.len(), started.elapsed());
+
+    let started = Instant::now();
+    let answer = connection.infer(model, body, rows.len()).await?;
+    let roundtrip = started.elapsed();
+    if answer.elements.len() != rows.len() {
+        return Err(Error::AnswerCount { got: answer.elements.len(), expected: rows.len() });
+    }
+    let facts = Arc::new(Facts {
+        clipped: encrypted.iter().map(|encrypted| encrypted.clipped).sum(),
+        encrypt,
+        roundtrip,
+        evaluate_us: answer.evaluate_us.unwrap_or_default(),
+        request_bytes,
+        response_bytes: answer.body_bytes,
+        element: encrypted.first().map(|encrypted| encrypted.element.clone()).unwrap_or_default(),
+    });
+    let check = |(encrypted, element): (crate::diagnosis::Encrypted, Vec<u8>)| {
+        let started = Instant::now();
+        let scores = model.check(&encrypted.pending, &element)?;
+        let (model, facts) = (Arc::clone(model), Arc::clone(&facts));
+        Ok(Asked { model, key: encrypted.pending.key, scores, check: started.elapsed(), facts })
+    };
+    encrypted.into_iter().zip(answer.elements).map(check).collect()
+}

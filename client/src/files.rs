@@ -1,0 +1,75 @@
+//! Files: bounded reads, and files of our own that hold secrets or results. Those are created for their owner alone,
+//! and never reached through a symbolic link.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    path::Path,
+};
+
+use crate::Error;
+
+/// Names the file that an operation failed on.
+pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    |source| Error::Io { path: path.to_owned(), source }
+}
+
+/// Reads a file of at most `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    read_open(&File::open(path).map_err(at(path))?, path, limit)
+}
+
+/// The same from an open file.
+pub(crate) fn read_open(file: &File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    // One allocation, so that no copy of a secret is left where a vector grew.
+    let mut bytes = Vec::with_capacity(length.min(limit) as usize + 1);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+/// Creates a file that only its owner can read; it must not exist.
+pub(crate) fn create_own(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(at(path))
+}
+
+/// Opens a file for reading and writing, if it is a regular file and no symbolic link.
+pub(crate) fn open_own(path: &Path) -> Result<File, Error> {
+    let not_regular = || Error::NotRegular { path: path.to_owned() };
+    let named = fs::symlink_metadata(path).map_err(at(path))?;
+    if !named.is_file() {
+        return Err(not_regular());
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(at(path))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        // A link that was put there in between.
+        let opened = file.metadata().map_err(at(path))?;
+        if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+            return Err(not_regular());
+        }
+    }
+    Ok(file)
+}
+
+/// Makes a new name in a directory survive a crash.
+pub(crate) fn sync_directory_of(path: &Path) -> Result<(), Error> {
+    // Windows has no such call.
+    #[cfg(unix)]
+    {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        File::open(parent).and_then(|directory| directory.sync_all()).map_err(at(parent))?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Passphrases for state files: asked for on the terminal or read from a file, wiped after use.
+
+use std::{fs::File, path::Path};
+
+use age::secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::{Error, files};
+
+const MAXIMUM_FILE_BYTES: u64 = 4 << 10;
+
+/// A passphrase for a new state: typed twice, or from a file.
+pub fn choose(file: Option<&Path>) -> Result<SecretString, Error> {
+    if let Some(file) = file {
+        return from_file(file);
+    }
+    let first = ask("Passphrase for the state: ")?;
+    if *first != *ask("The same again: ")? {
+        return Err(Error::Passphrase("the two differ: run the command again"));
+    }
+    checked(&first)
+}
+
+/// The passphrase of an existing state.
+pub fn recall(file: Option<&Path>) -> Result<SecretString, Error> {
+    match file {
+        Some(file) => from_file(file),
+        None => checked(&ask("Passphrase of the state: ")?),
+    }
+}
+
+fn ask(prompt: &str) -> Result<Zeroizing<String>, Error> {
+    let typed = rpassword::prompt_password(prompt);
+    typed.map(Zeroizing::new).map_err(|_| {
+        Error::Passphrase("there is no terminal to ask for it: name a file with --passphrase-file")
+    })
+}
+
+fn from_file(path: &Path) -> Result<SecretString, Error> {
+    let file = File::open(path).map_err(files::at(path))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.metadata().map_err(files::at(path))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(Error::Passphrase("other users can reach its file: chmod 600 it"));
+        }
+    }
+    let bytes = Zeroizing::new(files::read_open(&file, path, MAXIMUM_FILE_BYTES)?);
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    checked(
+        std::str::from_utf8(line)
+            .map_err(|_| Error::Passphrase("the first line of its file is not UTF-8"))?,
+    )
+}
+
+fn checked(text: &str) -> Result<SecretString, Error> {
+    if text.is_empty() {
+        return Err(Error::Passphrase("an empty one protects nothing"));
+    }
+    Ok(SecretString::from(text))
+}
