@@ -45,3 +45,33 @@ impl Admission {
         self.charge.map(Charge::keep)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::DataDirectory,
+        tenants::{Policy, Rate},
+    };
+
+    #[test]
+    fn what_one_limit_refuses_costs_nothing_of_the_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = DataDirectory::open(directory.path()).unwrap();
+        let (budgets, rates) = (Arc::new(Budgets::open(&lock).unwrap()), Arc::new(Rates::new()));
+        let rate = Some(Rate { vectors_per_minute: 1, burst: 4 });
+        let tenant = Tenant::for_test("a", Policy { budget: Some(6), rate, ..Policy::default() });
+        let model = "m".into();
+        let admit = |vectors| admit(&budgets, &rates, &tenant, &model, vectors);
+        let refused = |vectors| admit(vectors).err();
+        assert_eq!(refused(7), Some(ApiError::BudgetSpent { left: 6 }));
+        assert_eq!(refused(5), Some(ApiError::OverBurst { burst: 4 }));
+        // A request that found no place in the queue.
+        drop(admit(4).unwrap());
+        let mut evaluated = admit(4).unwrap();
+        evaluated.spend().unwrap();
+        assert_eq!(evaluated.keep(), Some(2));
+        assert!(matches!(refused(2), Some(ApiError::RateLimited { .. })));
+        assert_eq!(budgets.left(&tenant.id, &model, 6), 2);
+    }
+}

@@ -123,6 +123,8 @@ fn reload_signal() -> io::Result<mpsc::Receiver<()>> {
             }
         });
     }
+    #[cfg(not(unix))]
+    drop(send);
     Ok(receive)
 }
 
