@@ -283,9 +283,10 @@ where
 {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        result = connection.as_mut() => return result,
-        _ = stopped.changed() => {}
+        biased;
         () = peer.closed() => {}
+        _ = stopped.changed() => {}
+        result = connection.as_mut() => return result,
     }
     connection.as_mut().graceful_shutdown();
     connection.await

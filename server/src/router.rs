@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, Version,
     body::{Bytes, Incoming},
+    header::{CONNECTION, HeaderValue},
 };
 
 use crate::{
@@ -26,7 +27,10 @@ pub(crate) async fn route(
     let started = Instant::now();
     let route = Route::find(request.method(), request.uri().path());
     let name = route.as_ref().map_or("unknown", Route::name);
+    let version = request.version();
     let tenant = peer.tenant(&gateway.settings.load());
+    // On HTTP/2, which has no such header, the listener says goodbye.
+    let ends = tenant.is_err() && version <= Version::HTTP_11;
     let answer = match (&tenant, route) {
         (Err(error), _) => Err(error.clone()),
         (Ok(_), Err(error)) => Err(error),
@@ -50,7 +54,11 @@ pub(crate) async fn route(
             } else {
                 tracing::info!(route = name, status, code = rule.code, %tenant, elapsed_us, "refused");
             }
-            refuse(&error)
+            let mut response = refuse(&error);
+            if ends {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
         }
     }
 }

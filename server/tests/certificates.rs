@@ -214,3 +214,21 @@ fn the_gateways_certificate_changes_as_often_as_it_is_replaced() {
     open(&gateway, "client");
     assert_eq!(gateway.send(&request("GET", "/v2", &[], b"")).unwrap().status, 200);
 }
+
+#[test]
+fn every_authority_of_a_chain_needs_its_list() {
+    let (mut gateway, mut root) = start("");
+    let mut sub = root.subordinate("sub");
+    sub.issue("c", ExtendedKeyUsagePurpose::ClientAuth);
+    alert(&gateway, identity(&gateway, "c"));
+    gateway.wait_for_log("no revocation list covers the client certificate");
+    sub.revoke(&[]);
+    gateway.change_settings(&format!("{TLS}client_crl = [\"tls/crl.pem\", \"tls/sub-crl.pem\"]\n"));
+    gateway.reload(2);
+    open(&gateway, "c");
+    open(&gateway, "client");
+    root.revoke(&["sub"]);
+    gateway.reload(3);
+    assert_eq!(alert(&gateway, identity(&gateway, "c")), AlertDescription::CertificateRevoked);
+    open(&gateway, "client");
+}

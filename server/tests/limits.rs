@@ -145,6 +145,21 @@ fn a_budget_counts_from_when_it_is_set_and_can_be_raised_while_serving() {
 }
 
 #[test]
+fn clients_without_certificates_share_one_budget() {
+    let settings = "data = \"data\"\n[budget]\nvectors = 3\n";
+    let setup = Setup::model("flooded").settings(settings).flags(&["--insecure-no-client-auth"]);
+    let probe = Probe::start(setup);
+    let bare = client_config(&probe.gateway.certificate("ca.pem"), None);
+    let one = probe.infer_many(1);
+    for wanted in [1, 0] {
+        let mut connection = Connection::open(probe.gateway.address, bare.clone()).unwrap();
+        connection.write(&one).unwrap();
+        assert_eq!(left(&connection.reply().unwrap()), Some(wanted));
+    }
+    assert_eq!(probe.gateway.send(&one).unwrap().status, 403);
+}
+
+#[test]
 fn one_process_at_a_time_has_a_data_directory() {
     let mut gateway = start("[budget]\nvectors = 9", "", "").gateway;
     let (code, words) = gateway.second();

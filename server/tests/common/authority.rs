@@ -25,6 +25,9 @@ pub(crate) const CRL: &str = "client_crl = [\"tls/crl.pem\"]\n";
 pub(crate) struct Authority {
     directory: PathBuf,
     issuer: Issuer<'static, KeyPair>,
+    /// The authority's own certificate, which its clients show with theirs, where it is not the root.
+    chain: String,
+    list: &'static str,
     serials: BTreeMap<String, u64>,
     lists: Cell<u64>,
 }
@@ -34,17 +37,11 @@ impl Authority {
     /// `NAME-key.pem`.
     pub(crate) fn new(directory: &Path, clients: &[&str]) -> Self {
         fs::create_dir_all(directory).unwrap();
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let name = directory.file_name().unwrap().to_str().unwrap();
-        parameters.distinguished_name = rcgen::DistinguishedName::new();
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let parameters = authority_parameters(directory.file_name().unwrap().to_str().unwrap());
         let key = KeyPair::generate().unwrap();
         fs::write(directory.join("ca.pem"), parameters.self_signed(&key).unwrap().pem()).unwrap();
         let issuer = Issuer::new(parameters, key);
-        let mut authority =
-            Self { directory: directory.to_owned(), issuer, serials: BTreeMap::new(), lists: Cell::new(0) };
+        let mut authority = Self::of(directory, issuer, String::new(), "crl.pem");
         authority.issue("server", ExtendedKeyUsagePurpose::ServerAuth);
         for client in clients {
             authority.issue(client, ExtendedKeyUsagePurpose::ClientAuth);
@@ -52,17 +49,35 @@ impl Authority {
         authority
     }
 
+    /// Makes an authority below this one. Its list is `sub-crl.pem`, and its certificate can be revoked as `name`.
+    pub(crate) fn subordinate(&mut self, name: &str) -> Self {
+        let mut parameters = authority_parameters(name);
+        parameters.serial_number = Some(SerialNumber::from(self.next_serial(name)));
+        let key = KeyPair::generate().unwrap();
+        let chain = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        Self::of(&self.directory, Issuer::new(parameters, key), chain, "sub-crl.pem")
+    }
+
+    fn of(directory: &Path, issuer: Issuer<'static, KeyPair>, chain: String, list: &'static str) -> Self {
+        let (directory, serials, lists) = (directory.to_owned(), BTreeMap::new(), Cell::new(0));
+        Self { directory, issuer, chain, list, serials, lists }
+    }
+
+    fn next_serial(&mut self, name: &str) -> u64 {
+        let serial = self.serials.len() as u64 + 1000 * self.lists.get() + 1;
+        self.serials.insert(name.to_owned(), serial);
+        serial
+    }
+
     /// Makes a certificate, in place of one that has the name already.
     pub(crate) fn issue(&mut self, name: &str, purpose: ExtendedKeyUsagePurpose) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut parameters = CertificateParams::new(names).unwrap();
         parameters.extended_key_usages = vec![purpose];
-        let serial = self.serials.len() as u64 + 1000 * self.lists.get() + 1;
-        parameters.serial_number = Some(SerialNumber::from(serial));
-        self.serials.insert(name.to_owned(), serial);
+        parameters.serial_number = Some(SerialNumber::from(self.next_serial(name)));
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        fs::write(self.path(name), certificate.pem()).unwrap();
+        fs::write(self.path(name), certificate.pem() + &self.chain).unwrap();
         fs::write(self.directory.join(format!("{name}-key.pem")), key.serialize_pem()).unwrap();
     }
 
@@ -89,7 +104,7 @@ impl Authority {
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
         };
         let list = list.signed_by(&self.issuer).unwrap();
-        fs::write(self.directory.join("crl.pem"), list.pem().unwrap()).unwrap();
+        fs::write(self.directory.join(self.list), list.pem().unwrap()).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -101,6 +116,15 @@ impl Authority {
         let hash = key_hash(&self.path(name));
         format!("[[tenants]]\nname = \"{name}\"\npublic_key_sha256 = \"{hash}\"\n{more}\n")
     }
+}
+
+fn authority_parameters(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
 }
 
 /// The hash of a certificate's public key, as an operator computes it.

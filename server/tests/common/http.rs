@@ -71,9 +71,10 @@ pub(crate) fn client_config_with(
     match identity {
         None => builder.with_no_client_auth(),
         Some((directory, name)) => {
-            let certificate = CertificateDer::from_pem_file(directory.join(format!("{name}.pem"))).unwrap();
+            let chain = CertificateDer::pem_file_iter(directory.join(format!("{name}.pem"))).unwrap();
+            let chain = chain.collect::<Result<_, _>>().unwrap();
             let key = PrivateKeyDer::from_pem_file(directory.join(format!("{name}-key.pem"))).unwrap();
-            builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            builder.with_client_auth_cert(chain, key).unwrap()
         }
     }
 }
