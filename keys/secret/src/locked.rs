@@ -1,5 +1,5 @@
 //! Pages for secrets: never swapped, left out of core dumps, wiped before they are unmapped.
-#![expect(unsafe_code, reason = "page locking: raw pages from mmap, viewed as words")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "page locking: raw pages from mmap, viewed as words"))]
 
 #[cfg(not(unix))]
 pub(crate) use portable::LockedWords;
