@@ -24,8 +24,16 @@ pub enum Command {
     /// Nothing is decrypted before the last request was sent, so that nothing the gateway sees depends on an answer.
     /// A first Ctrl-C (SIGINT, SIGTERM) waits for the request on its way and reports what was answered; a second one
     /// gives that request up.
+    #[command(
+        override_usage = "tiresias infer [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>...\n       \
+                          tiresias infer [OPTIONS] --gateway <URL> --card <FILE> --features <FILE>..."
+    )]
     Infer(InferArgs),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
+    #[command(
+        override_usage = "tiresias encrypt [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>... --out <DIR>\n       \
+                          tiresias encrypt [OPTIONS] --card <FILE> --features <FILE>... --out <DIR>"
+    )]
     Encrypt(EncryptArgs),
     /// The second half of `infer`, from files
     Decrypt(DecryptArgs),
@@ -130,12 +138,12 @@ pub struct InferArgs {
     #[command(flatten)]
     pub gateway: GatewayArgs,
     /// The model's name
-    #[arg(long, required_unless_present = "card")]
+    #[arg(long, value_name = "NAME", required_unless_present = "card")]
     pub model: Option<String>,
     /// The model's version, the newest by default
     ///
     /// Without it, a model that the gateway replaces during the run is followed once, with a warning.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub version: Option<u32>,
     /// A circuit card from a file: refuse to ask if the gateway serves another
     #[arg(long, value_name = "FILE")]
@@ -172,10 +180,10 @@ pub struct EncryptArgs {
     #[command(flatten)]
     pub gateway: Option<GatewayArgs>,
     /// The model's name
-    #[arg(long, required_unless_present = "card")]
+    #[arg(long, value_name = "NAME", required_unless_present = "card")]
     pub model: Option<String>,
     /// The model's version, the newest by default
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub version: Option<u32>,
     /// A circuit card from a file, to work offline
     #[arg(

@@ -48,7 +48,10 @@ pub enum Error {
     )]
     OtherCard,
     /// The gateway replaced a model whose version was named.
-    #[error("the gateway has replaced the model during the run, and --version or --card pins the one before")]
+    #[error(
+        "the gateway has replaced the model during the run, and --version or --card pins the one before: ask for the \
+             other rows without it"
+    )]
     Pinned,
     /// The gateway replaced a model a second time, or by one of another shape.
     #[error("the gateway has replaced the model during the run: {0}")]

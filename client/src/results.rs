@@ -94,7 +94,8 @@ impl Results {
         };
         let mut results = Self { path: path.to_owned(), part, file, header, lines: BTreeMap::new() };
         results.file.try_lock().map_err(|_| results.refuse("another run is writing it"))?;
-        if is_new {
+        // An empty one is of a run that died before its first line.
+        if is_new || results.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             let line = serde_json::to_string(&results.header).map_err(|error| Error::Output(error.into()))?;
             results.append(&[&line])?;
             files::sync_directory_of(&results.part)?;

@@ -15,7 +15,7 @@ use self::{
     data::{Patient, WDBC_HEAD},
     gateway::GatewayProcess,
 };
-use super::infer::ask::{Asked, Facts, Terms, ask_all};
+use super::infer::ask::{Asked, Facts, Replaced, Terms, ask_all};
 use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, output};
 
 const MODEL: &str = "wdbc";
@@ -79,7 +79,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let started = Instant::now();
     let rows: Vec<&[f64]> = rows.iter().collect();
     // One patient a request, as a clinic asks during its day.
-    let terms = Terms { model: Arc::clone(&model), batch: 1, follow: false };
+    let terms = Terms { model: Arc::clone(&model), batch: 1, replaced: Replaced::Refuse };
     let (asked, outcome) = ask_all(&mut connection, terms, &rows).await;
     drop(connection);
     outcome?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
 
-use self::ask::{Asked, Terms, ask_all, limit_batch};
+use self::ask::{Asked, Replaced, Terms, ask_all, limit_batch};
 use crate::{
     Error, Model,
     cli::InferArgs,
@@ -46,9 +46,10 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     let missing = |row: &usize| results.as_ref().is_none_or(|results| !results.has(*row));
     let wanted: Vec<usize> = (0..all.len()).filter(missing).collect();
     let rows: Vec<&[f64]> = wanted.iter().filter_map(|&row| all.get(row).copied()).collect();
+    let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
     let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
     {
-        Ok(batch) => ask_all(&mut connection, Terms { model, batch, follow: !is_pinned }, &rows).await,
+        Ok(batch) => ask_all(&mut connection, Terms { model, batch, replaced }, &rows).await,
         Err(error) => (Vec::new(), Err(error)),
     };
     drop(connection);

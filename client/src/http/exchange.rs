@@ -60,10 +60,11 @@ impl Wire {
         match self.sender.try_send_request(request).await {
             Ok(response) => read(response, limit).await,
             // hyper hands the request back only where it has not begun to write it.
-            Err(mut failed) => match failed.take_message() {
-                Some(_) => Err(Broken::Unsent(self.objection().await)),
-                None => Err(Broken::Sent(tls::objection(&failed.into_error()))),
-            },
+            Err(mut failed) => {
+                let unsent = failed.take_message().is_some();
+                let objection = tls::objection(&failed.into_error());
+                Err(if unsent { Broken::Unsent(objection) } else { Broken::Sent(objection) })
+            }
         }
     }
 

@@ -43,9 +43,10 @@ impl Proxy {
     }
 
     fn for_gateway(url: &str, no_proxy: &str, gateway: &Uri) -> Result<Option<Self>, Error> {
-        let is_exception =
-            Matcher::builder().https("http://any").no(no_proxy).build().intercept(gateway).is_none();
-        if is_exception {
+        let exceptions = Matcher::builder().https("http://any").no(no_proxy).build();
+        // The matcher takes `*` for all names, but for no address.
+        let all = no_proxy.split(',').any(|exception| exception.trim() == "*");
+        if all || exceptions.intercept(gateway).is_none() {
             return Ok(None);
         }
         // The matcher takes a URL that it cannot read for no proxy: going around one in silence would be wrong.
@@ -62,10 +63,10 @@ impl Proxy {
 
     /// Opens a tunnel to `target`, a host and port.
     pub(super) async fn tunnel(&self, target: &str) -> Result<TcpStream, Failure> {
-        let broken = |_| Failure::Passing(Error::Proxy("the connection to the proxy broke".into()));
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| {
-            Failure::Passing(Error::Proxy(format!("no connection to the proxy: {error}")))
-        })?;
+        let broken = |_| Failure::Passing(Error::Proxy("its connection broke".into()));
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| Failure::Passing(Error::Proxy(format!("it cannot be reached: {error}"))))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAXIMUM_HEAD_BYTES)
             .handshake(TokioIo::new(stream))
@@ -80,8 +81,7 @@ impl Proxy {
         let request = request.body(Empty::<Bytes>::new()).map_err(|_| Failure::Lasting(Error::Url))?;
         let status = sender.send_request(request).await.map_err(broken)?.status();
         if !status.is_success() {
-            let refused =
-                Error::Proxy(format!("the proxy refused the tunnel with status {}", status.as_u16()));
+            let refused = Error::Proxy(format!("it refused the tunnel with status {}", status.as_u16()));
             return Err(match status.as_u16() {
                 429 | 500.. => Failure::Passing(refused),
                 _ => Failure::Lasting(refused),
@@ -90,9 +90,7 @@ impl Proxy {
         let ended = tunnel.await.map_err(|_| Failure::Lasting(Error::Proxy("the tunnel ended".into())))?;
         let parts = ended.map_err(broken)?;
         if !parts.read_buf.is_empty() {
-            return Err(Failure::Lasting(Error::Proxy(
-                "the proxy spoke before the gateway was asked".into(),
-            )));
+            return Err(Failure::Lasting(Error::Proxy("it spoke before the gateway was asked".into())));
         }
         Ok(parts.io.into_inner())
     }
@@ -148,6 +146,8 @@ mod tests {
             assert!(!direct(no_proxy), "{no_proxy}");
         }
         let gateway = Uri::from_static("https://10.1.2.3");
-        assert!(Proxy::for_gateway("http://p:1", "10.0.0.0/8", &gateway).unwrap().is_none());
+        for no_proxy in ["*", "10.0.0.0/8", "10.1.2.3"] {
+            assert!(Proxy::for_gateway("http://p:1", no_proxy, &gateway).unwrap().is_none(), "{no_proxy}");
+        }
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn objection(error: &(dyn StdError + 'static)) -> Option<String> {
 fn explain(error: &rustls::Error) -> String {
     use AlertDescription as Alert;
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => {
             format!("{error}; name the authority of its certificate with --ca")
         }
         rustls::Error::AlertReceived(Alert::CertificateRequired) => {

@@ -2,11 +2,17 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{ffi::OsStr, path::Path, process::Command};
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
 
 use serde_json::Value;
 
 use crate::gateway::Gateway;
+
+pub(crate) mod relay;
 
 /// What a command left behind.
 #[derive(Debug)]
@@ -42,11 +48,53 @@ impl Ended {
     }
 }
 
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// `tiresias` with these arguments, without proxies of the machine that the tests run on.
+pub(crate) fn command<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tiresias"));
+    for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
 /// Runs `tiresias` with these arguments.
 pub(crate) fn tiresias<A: AsRef<OsStr>>(arguments: &[A]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_tiresias")).args(arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    command(arguments).output().unwrap().into()
+}
+
+/// Starts `tiresias` with these arguments.
+pub(crate) fn start<A: AsRef<OsStr>>(arguments: &[A]) -> Child {
+    let mut command = command(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Sends a signal such as INT to a process.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// These arguments and some more.
+pub(crate) fn and(arguments: &[String], more: &[&str]) -> Vec<String> {
+    arguments.iter().cloned().chain(more.iter().map(|&argument| argument.to_owned())).collect()
+}
+
+/// These arguments with another gateway.
+pub(crate) fn through(arguments: &[String], url: &str) -> Vec<String> {
+    let mut changed = arguments.to_vec();
+    let at = arguments.iter().position(|argument| argument == "--gateway").unwrap();
+    url.clone_into(&mut changed[at + 1]);
+    changed
 }
 
 /// Runs `tiresias` with these arguments and a feature file.

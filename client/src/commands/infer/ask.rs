@@ -17,8 +17,19 @@ pub(crate) struct Terms {
     pub(crate) model: Arc<Model>,
     /// Vectors in one request, at most.
     pub(crate) batch: usize,
-    /// Whether a model that the gateway replaces may be followed, once.
-    pub(crate) follow: bool,
+    /// What to do where the gateway replaces the model.
+    pub(crate) replaced: Replaced,
+}
+
+/// What to do where the gateway replaces the model during a run.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    /// Fail: the model is pinned.
+    Refuse,
+    /// Encrypt the other rows for the new one.
+    Follow,
+    /// Fail: it was followed already.
+    RefuseAgain,
 }
 
 /// An answered vector: checked, still encrypted.
@@ -86,21 +97,21 @@ pub(crate) async fn ask_all(
 
 /// The terms for the rest of the rows, now that the gateway serves another card.
 async fn follow(connection: &mut Connection, old: Terms, refusal: Error) -> Result<Terms, Error> {
-    if !old.follow {
-        return Err(refusal);
+    match old.replaced {
+        Replaced::Follow => {}
+        Replaced::Refuse => return Err(Error::Pinned),
+        Replaced::RefuseAgain => return Err(Error::Replaced("a second time: run the command again")),
     }
     let model = connection.fetch_model(old.model.card().name(), None).await?;
     if model.config() == old.model.config() {
         return Err(refusal);
     }
     if model.card().plan().shape().features != old.model.card().plan().shape().features {
-        return Err(Error::Replaced(
-            "the new one takes another number of features, so no further row was sent",
-        ));
+        return Err(Error::Replaced("the new one takes another number of features"));
     }
     output::warn_replaced((old.model.card().version(), &old.model.config().to_string()), &model);
     let batch = limit_batch(connection, &model, old.batch).await?;
-    Ok(Terms { model, batch, follow: false })
+    Ok(Terms { model, batch, replaced: Replaced::RefuseAgain })
 }
 
 /// At most `batch`, and at most what the gateway takes.
