@@ -115,7 +115,7 @@ fn configurations(
     };
     client.alpn_protocols = vec![b"http/1.1".to_vec()];
     client.resumption = Resumption::disabled();
-    Ok((Arc::new(tls::server_config(&files)?), Arc::new(client)))
+    Ok((tls::load(&files)?.server(), Arc::new(client)))
 }
 
 /// Shakes hands and returns what the server's side took, from its first byte to the last of its tickets.

@@ -67,6 +67,12 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// The configuration of a server for new connections.
+    #[must_use]
+    pub fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
+    }
+
     /// Whether a client with this chain would be let in now. A connection may be older than the files.
     pub(crate) fn admits(&self, certificates: &[CertificateDer<'_>]) -> bool {
         match (&self.verifier, certificates) {

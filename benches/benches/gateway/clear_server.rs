@@ -33,9 +33,9 @@ const MAXIMUM_BODY: usize = 64 << 10;
 /// Serves until the process is killed.
 pub(crate) fn serve(directory: &Path) -> Result<(), Failure> {
     let stored = Repository::new(&directory.join("models")).load(targets::PRIVACIES[0], None)?;
-    let tls = tls::server_config(&tls::ensure_self_signed(&directory.join("tls"))?)?;
+    let tls = tls::load(&tls::ensure_self_signed(&directory.join("tls"))?)?.server();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(accept(TlsAcceptor::from(Arc::new(tls)), Arc::new(stored)))
+    runtime.block_on(accept(TlsAcceptor::from(tls), Arc::new(stored)))
 }
 
 async fn accept(acceptor: TlsAcceptor, model: Arc<StoredModel>) -> Result<(), Failure> {

@@ -67,7 +67,8 @@ pub(crate) fn serve_gateway(directory: &Path) -> Result<(), Failure> {
     let config = Config::from_args(arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let announce = |listening: tiresias_server::listener::Listening| announce(listening.address);
-    Ok(runtime.block_on(tiresias_server::serve(config, announce, std::future::pending()))?)
+    let (_reload, reloads) = tokio::sync::mpsc::channel(1);
+    Ok(runtime.block_on(tiresias_server::serve(config, announce, std::future::pending(), reloads))?)
 }
 
 /// CPU time of a process and its threads, user and system, in seconds; NaN where the system does not tell.

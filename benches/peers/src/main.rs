@@ -20,7 +20,7 @@ use tiresias_benches::Fixture;
 use tiresias_circuits::{Privacy, clear};
 
 /// Names of the privacy kinds that are measured.
-const PRIVACIES: [&str; 2] = ["flooded", "open-weights"];
+const PRIVACIES: [&str; 3] = ["flooded", "statistical", "open-weights"];
 /// Features and classes.
 const SHAPES: [(usize, usize); 2] = [(512, 14), (2048, 14)];
 /// Requests whose answers are compared with the clear twin.
