@@ -8,6 +8,7 @@ mod dial;
 mod exchange;
 mod patience;
 mod proxy;
+mod socket;
 mod tls;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

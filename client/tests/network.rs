@@ -14,7 +14,7 @@ use common::{
 };
 use gateway::{Gateway, Setup, fixture};
 use serde_json::json;
-use tiresias_client::{cli::GatewayArgs, http::Connection, oip};
+use tiresias_client::{Model, cli::GatewayArgs, http::Connection, oip};
 
 /// The fixture features through a relay, one patient a request.
 fn infer(gateway: &Gateway, url: &str, more: &[&str]) -> common::Ended {
@@ -145,6 +145,22 @@ async fn a_connection_closed_between_two_requests_is_opened_again() {
     let seen = relay.seen();
     assert_eq!(seen.len(), 21, "none was sent twice");
     assert!(seen.windows(2).all(|pair| pair[0].connection < pair[1].connection));
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_where_the_gateway_reads_no_further() {
+    let gateway = Setup::model("flooded").start();
+    // For a model that the gateway does not have: it answers before the body and closes.
+    let card = String::from_utf8(gateway.get("/v2/models/m/config").body).unwrap();
+    let model = Model::from_card(card.replacen("\"m\"", "\"absent\"", 1).into_bytes()).unwrap();
+    let element = model.encrypt(&gateway::rows()[0]).unwrap().element;
+    let elements = vec![element.as_slice(); 128];
+    for _ in 0..20 {
+        let mut connection = Connection::open(&gateway.options()).await.unwrap();
+        let body = oip::request_body(model.config(), &elements);
+        let error = connection.infer(&model, body, elements.len()).await.unwrap_err();
+        assert_eq!(error.code(), "unknown_model", "{error}");
+    }
 }
 
 #[test]

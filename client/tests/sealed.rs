@@ -88,18 +88,12 @@ fn a_passphrase_from_a_file_protects_the_state() {
     encrypt(&gateway, &out, &["--passphrase-file", &right, "--passphrase"]).wrong_usage();
 }
 
-/// Runs `tiresias` on a terminal where `lines` are typed. `None` where there is no Python to make one.
-fn on_terminal(lines: &str, arguments: &[String]) -> Option<Ended> {
+/// Runs `tiresias` on a terminal where `lines` are typed. Errors where there is no Python to make one.
+fn on_terminal(lines: &str, arguments: &[String]) -> std::io::Result<Ended> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/terminal.py");
     let mut python = Command::new("python3");
     python.arg(script).arg(lines).arg(env!("CARGO_BIN_EXE_tiresias")).args(arguments);
-    match python.output() {
-        Ok(output) => Some(output.into()),
-        Err(error) => {
-            println!("SKIPPED: no python3 to make a terminal with: {error}");
-            None
-        }
-    }
+    python.output().map(Ended::from)
 }
 
 #[test]
@@ -109,7 +103,13 @@ fn a_passphrase_is_asked_for_on_the_terminal() {
     let out = gateway.path("out");
     let more = ["--passphrase", "--out", out.to_str().unwrap(), "--features", features.to_str().unwrap()];
     let encrypt = and(&gateway.command("encrypt"), &more);
-    let Some(ended) = on_terminal("correct horse,correct house", &encrypt) else { return };
+    let ended = match on_terminal("correct horse,correct house", &encrypt) {
+        Ok(ended) => ended,
+        Err(error) => {
+            println!("SKIPPED: no python3 to make a terminal with: {error}");
+            return;
+        }
+    };
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("error[passphrase]: ") && ended.err.contains("differ"), "{ended:?}");
     let ended = on_terminal("correct horse,correct horse", &encrypt).unwrap();

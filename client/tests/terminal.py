@@ -8,6 +8,8 @@ What the command writes to the terminal goes to standard error, its standard out
 import os
 import pty
 import sys
+import termios
+import time
 
 lines = sys.argv[1].split(",")
 output = os.dup(1)
@@ -27,6 +29,8 @@ while True:
     os.write(2, chunk)
     shown += chunk
     if lines and shown.rstrip(b" ").endswith(b":"):
+        while termios.tcgetattr(terminal)[3] & termios.ECHO:
+            time.sleep(0.01)  # nobody types so early that the terminal still shows it
         os.write(terminal, lines.pop(0).encode() + b"\n")
         shown = b""
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

@@ -8,7 +8,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{patience::Backoff, proxy::Proxy, tls};
+use super::{patience::Backoff, proxy::Proxy, socket::Socket, tls};
 use crate::{
     Error,
     cli::{GatewayArgs, NetworkArgs},
@@ -67,7 +67,7 @@ impl Dialer {
     }
 
     /// Connects, with further attempts after growing pauses where the failure may pass.
-    pub(super) async fn dial(&self, stop: &Stop) -> Result<TlsStream<TcpStream>, Error> {
+    pub(super) async fn dial(&self, stop: &Stop) -> Result<TlsStream<Socket>, Error> {
         let mut backoff = Backoff::new();
         let mut left = self.retries;
         loop {
@@ -85,7 +85,7 @@ impl Dialer {
         }
     }
 
-    async fn attempt(&self) -> Result<TlsStream<TcpStream>, Failure> {
+    async fn attempt(&self) -> Result<TlsStream<Socket>, Failure> {
         let stream = match &self.proxy {
             Some(proxy) => proxy.tunnel(&self.authority()).await?,
             None => {
@@ -98,7 +98,7 @@ impl Dialer {
             Some(objection) => Failure::Lasting(Error::Connect(objection)),
             None => Failure::Passing(Error::Connect(error.to_string())),
         };
-        self.connector.connect(self.name.clone(), stream).await.map_err(broken)
+        self.connector.connect(self.name.clone(), Socket::new(stream)).await.map_err(broken)
     }
 }
 

@@ -7,10 +7,10 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 
-use super::tls;
+use super::{socket::Socket, tls};
 use crate::Error;
 
 /// A body that says what went wrong is at most this long.
@@ -40,7 +40,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) async fn over(stream: TlsStream<TcpStream>) -> Result<Self, Error> {
+    pub(super) async fn over(stream: TlsStream<Socket>) -> Result<Self, Error> {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|_| Error::Transport("the connection broke"))?;
         Ok(Self { sender, task: tokio::spawn(connection) })
