@@ -1,6 +1,6 @@
 //! State files under a passphrase, and states that are not what they seem.
 #![cfg(unix)]
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
