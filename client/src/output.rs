@@ -120,6 +120,11 @@ pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
     warn("unfinished", &format!("{done} of {rows} rows are in {part}: the same command asks for the others"));
 }
 
+/// Says that the user's wish to stop was heard.
+pub(crate) fn note_interrupted() {
+    warn("interrupted", "stops when the request on its way is answered; interrupt again to give that one up");
+}
+
 fn warn(code: &str, text: &str) {
     // Standard error may be closed; there is no one left to tell then.
     let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");

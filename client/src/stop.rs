@@ -3,7 +3,7 @@
 
 use tokio::sync::watch;
 
-use crate::Error;
+use crate::{Error, output};
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone)]
@@ -26,6 +26,9 @@ impl Stop {
             while !asked.is_closed() {
                 signals.next().await;
                 asked.send_modify(|count| *count = count.saturating_add(1));
+                if *asked.borrow() == 1 {
+                    output::note_interrupted();
+                }
             }
         });
         Self(receiver)

@@ -243,7 +243,10 @@ fn unfinished_results_that_do_not_fit_are_refused() {
 /// A run whose fourth request waits at the relay until the test lets it go.
 #[cfg(unix)]
 fn held(gateway: &Gateway, out: &Path, signals: usize) -> (Ended, usize) {
-    use std::sync::{Mutex, mpsc};
+    use std::{
+        io::{BufRead as _, BufReader, Read as _},
+        sync::{Mutex, mpsc},
+    };
 
     let (arrived, arrivals) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -258,23 +261,22 @@ fn held(gateway: &Gateway, out: &Path, signals: usize) -> (Ended, usize) {
     });
     let arguments = and(&through(&gateway.command("infer"), &relay.url), &["--batch", "3", "--out"]);
     let features = fixture("features.npy");
-    let child =
+    let mut child =
         common::start(&and(&arguments, &[out.to_str().unwrap(), "--features", features.to_str().unwrap()]));
     arrivals.recv_timeout(gateway::HANG).unwrap();
     common::signal(&child, "INT");
-    let ended: Ended = if signals > 1 {
-        // Signals that wait at the same time are one: the second is sent until the process has heard both.
-        let id = child.id().to_string();
-        let waiting = std::thread::spawn(move || child.wait_with_output().unwrap());
-        while !waiting.is_finished() {
-            let _ = std::process::Command::new("kill").args(["-TERM", &id]).status();
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        waiting.join().unwrap().into()
+    // The answer may go on its way when the process says that it has heard the signal.
+    let mut heard = String::new();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    errors.read_line(&mut heard).unwrap();
+    assert!(heard.starts_with("tiresias: warning[interrupted]"), "{heard}");
+    if signals > 1 {
+        common::signal(&child, "TERM");
     } else {
         release.send(()).unwrap();
-        child.wait_with_output().unwrap().into()
-    };
+    }
+    let mut ended: Ended = child.wait_with_output().unwrap().into();
+    errors.read_to_string(&mut ended.err).unwrap();
     drop(release);
     (ended, relay.inferences().len())
 }
