@@ -32,6 +32,11 @@ pub(crate) fn admit(
 }
 
 impl Admission {
+    /// Whether [`Admission::spend`] will not wait for the disk, unless others spend first what the file covers.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.charge.as_ref().is_none_or(Charge::is_covered)
+    }
+
     /// Right before the evaluation: from here on a crash counts the vectors. May wait for the disk.
     pub(crate) fn spend(&mut self) -> io::Result<()> {
         self.charge.as_mut().map_or(Ok(()), Charge::spend)

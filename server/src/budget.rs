@@ -161,7 +161,13 @@ enum State {
 }
 
 impl Charge {
-    /// Spends what was held: on the disk when this returns. May wait for the disk, so not on an async thread.
+    /// Whether the file already covers what is held.
+    pub(crate) fn is_covered(&self) -> bool {
+        let accounts = self.budgets.accounts();
+        accounts.get(&self.key).is_some_and(|account| account.spent + self.vectors <= account.reserved)
+    }
+
+    /// Spends what was held: on the disk when this returns. May wait for the disk, unless [`Charge::is_covered`].
     pub(crate) fn spend(&mut self) -> io::Result<()> {
         let covered = {
             let mut accounts = self.budgets.accounts();

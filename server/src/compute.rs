@@ -1,4 +1,4 @@
-//! The compute pool: at most `workers` evaluations at once, at most `queue` requests waiting, and a clear refusal
+//! Turns to compute: at most `workers` evaluations at once, at most `queue` requests waiting, and a clear refusal
 //! beyond that, so that load never turns into memory. Waiting places are shared fairly between tenants.
 //!
 //! The order is that of start-time fair queueing. A tenant's clock advances by what it is served, in vectors over
@@ -7,9 +7,13 @@
 //!
 //! When all places are taken, a tenant with fewer of them takes the newest one of the tenant with the most, as long
 //! as that does not make the newcomer the greediest itself; between equals the one served less has it.
+//!
+//! A worker is a permit. Brief work is done by the async thread that holds one, because a hop to another thread and
+//! back would take half as long as the evaluation of one small head.
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,6 +33,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) weight: u32,
     pub(crate) vectors: usize,
+    /// Whether the job takes about 100 us and does not wait for the disk.
+    pub(crate) is_brief: bool,
 }
 
 struct Shared {
@@ -100,7 +106,7 @@ impl Compute {
         self.0.state().queue = queue;
     }
 
-    /// Runs `job` on a thread of the pool, in its tenant's turn. [`ApiError::QueueFull`] where there is no place or
+    /// Runs `job` in its tenant's turn: a brief one on this thread, others on a thread that may block. [`ApiError::QueueFull`] where there is no place or
     /// another tenant took it; [`ApiError::Internal`] where the job panicked, which takes no one else down.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
@@ -108,6 +114,12 @@ impl Compute {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let worker = self.worker(&ask).await?;
+        if ask.is_brief {
+            // What a panicking job leaves half done is its own, and is dropped with it.
+            let result = panic::catch_unwind(AssertUnwindSafe(job));
+            drop(worker);
+            return result.map_err(|_| ApiError::Internal);
+        }
         // The worker travels with the job: a caller that goes away does not free a thread that still works.
         let result = tokio::task::spawn_blocking(move || {
             let _worker = worker;

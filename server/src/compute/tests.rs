@@ -7,7 +7,7 @@ fn tenant(name: &str) -> TenantId {
 }
 
 fn ask(tenant: &TenantId) -> Ask<'_> {
-    Ask { tenant, weight: 1, vectors: 1 }
+    Ask { tenant, weight: 1, vectors: 1, is_brief: false }
 }
 
 /// One worker, which is busy until `release` is dropped, and the order in which others are served behind it.
@@ -37,7 +37,7 @@ impl Busy {
         let (compute, order, tenant) = (Arc::clone(&self.compute), Arc::clone(&self.order), tenant(name));
         let name = name.to_owned();
         self.tasks.push(tokio::spawn(async move {
-            let ask = Ask { tenant: &tenant, weight, vectors };
+            let ask = Ask { tenant: &tenant, weight, vectors, is_brief: vectors == 1 };
             compute.run(ask, move || order.lock().unwrap().push(name)).await
         }));
         // The runtime has one thread: once this returns, the task has asked.
@@ -75,7 +75,7 @@ async fn a_full_queue_refuses_and_recovers_even_from_a_panic() {
     });
     let second = tokio::spawn({
         let (compute, a) = (Arc::clone(&compute), a.clone());
-        async move { compute.run(ask(&a), || std::panic::resume_unwind(Box::new(()))).await }
+        async move { compute.run(ask(&a), || panic::resume_unwind(Box::new(()))).await }
     });
     while compute.pending() < 2 {
         tokio::task::yield_now().await;
@@ -84,6 +84,9 @@ async fn a_full_queue_refuses_and_recovers_even_from_a_panic() {
     release.send(()).unwrap();
     assert_eq!(first.await.unwrap(), Ok(true));
     assert_eq!(second.await.unwrap(), Err::<(), _>(ApiError::Internal));
+    let brief = Ask { is_brief: true, ..ask(&a) };
+    let panics = compute.run(brief, || panic::resume_unwind(Box::new(())));
+    assert_eq!(panics.await, Err::<(), _>(ApiError::Internal));
     assert_eq!(compute.run(ask(&a), || 7).await, Ok(7));
 }
 
