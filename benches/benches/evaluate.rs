@@ -1,16 +1,16 @@
 //! The gateway's work for one request, one thread: `circuits::evaluate`, and the codec around it.
 //!
-//! The floor for 512 features and 14 classes, `flooded`, N = 2048, 4 groups, with tfhe-ntt on AVX-512 IFMA:
+//! The floor for 512 features and 14 classes, `flooded`, N = 2048, 2 ciphertexts, 2 groups, with tfhe-ntt on AVX-512 IFMA:
 //!
 //! | part | count | us each | us |
 //! |---|---|---|---|
-//! | mask bytes by AES-256-CTR, 16 KiB | 2 | 4 | 8 |
-//! | forward transforms: a, b, a', b', and u per group | 8 | 2.8 | 22 |
-//! | products: two of weights, two of u per group | 16 | 0.6 | 10 |
-//! | inverse transforms: mask and body per group | 8 | 2.8 | 22 |
-//! | randomness by AES-256-CTR, 6 KiB per group | 4 | 2 | 8 |
+//! | mask bytes by AES-256-CTR, 16 KiB | 3 | 4 | 12 |
+//! | forward transforms: a and b per ciphertext, a', b', and u per group | 8 | 2.8 | 22 |
+//! | products: two of weights per ciphertext and group, two of u per group | 12 | 0.6 | 7 |
+//! | inverse transforms: mask and body per group | 4 | 2.8 | 11 |
+//! | randomness by AES-256-CTR, 6 KiB per group | 2 | 2 | 4 |
 //!
-//! Together 70 us, before a single coefficient is sampled, added or switched.
+//! Together 56 us, before a single coefficient is sampled, added or switched.
 
 use std::hint::black_box;
 

@@ -45,7 +45,7 @@ pub fn use_portable_kernel() -> bool {
     *IS_PORTABLE.get_or_init(|| true)
 }
 
-/// tfhe-ntt has vector kernels for AVX2 and AVX-512; its scalar code is slower than ours.
+/// tfhe-ntt has vector kernels for AVX2 and AVX-512. Without them ours is used, on every processor alike.
 fn has_vector_kernel() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx2");
