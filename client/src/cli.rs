@@ -81,7 +81,7 @@ pub struct NetworkArgs {
     /// gateway is never sent twice.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(0..=20))]
     pub retries: u32,
-    /// An HTTP proxy to tunnel through, http://[user:password@]host:port
+    /// An HTTP proxy to tunnel through, `http://[user:password@]host:port`
     ///
     /// By default that of HTTPS_PROXY or https_proxy, unless NO_PROXY or no_proxy names the gateway: a list of hosts,
     /// domains with all below them, networks, or *. TLS goes through the proxy end to end: it sees the gateway's name
