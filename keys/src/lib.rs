@@ -9,25 +9,31 @@
 //! Modules in reading order:
 //!
 //! 1. [`parameters`]: named parameter sets with their security figures.
-//! 2. [`ring`]: exact arithmetic in Z_q\[X\]/(X^N + 1).
-//! 3. [`id`]: 32-byte identifiers (`ConfigId`, `KeyId`, digests and seeds).
-//! 4. [`xof`]: one expandable hash for masks, randomness and noise, keyed by role.
-//! 5. [`bits`]: packed bit strings.
-//! 6. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
-//! 7. [`codec`]: their bytes, decoded against an expected shape.
+//! 2. [`bootstrap_parameters`]: named sets of programmable bootstrapping.
+//! 3. [`ring`]: exact arithmetic in Z_q\[X\]/(X^N + 1).
+//! 4. [`id`]: 32-byte identifiers (`ConfigId`, `KeyId`, digests and seeds).
+//! 5. [`xof`]: one expandable hash for masks, randomness and noise, keyed by role.
+//! 6. [`bits`]: packed bit strings.
+//! 7. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
+//! 8. [`evaluation_key`]: what a gateway needs to bootstrap.
+//! 9. [`codec`]: their bytes, decoded against an expected shape.
 #![forbid(unsafe_code)]
 
 pub mod bits;
+pub mod bootstrap_parameters;
 pub mod ciphertext;
 pub mod codec;
 mod error;
+pub mod evaluation_key;
 pub mod id;
 pub mod parameters;
 pub mod ring;
 pub mod xof;
 
+pub use bootstrap_parameters::BootstrapParameters;
 pub use ciphertext::{EncryptedFeatures, EncryptedScores, RequestShape, ResponseGroup, ResponseShape};
 pub use error::Error;
+pub use evaluation_key::EvaluationKey;
 pub use id::{ConfigId, Digest, KeyId, Seed};
 pub use parameters::Parameters;
 pub use ring::Ring;

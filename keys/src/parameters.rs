@@ -53,6 +53,17 @@ pub static N4096_Q100: Parameters = Parameters {
     ring: OnceLock::new(),
 };
 
+/// For tests of circuits: small, fast, and without any security. [`Parameters::by_name`] does not know it.
+pub static INSECURE_N256_Q50: Parameters = Parameters {
+    name: "INSECURE_N256_Q50",
+    code: 0,
+    polynomial_size: 256,
+    primes: &[1_125_899_906_826_241],
+    noise_bits: 3,
+    security_bits: 0.0,
+    ring: OnceLock::new(),
+};
+
 impl Parameters {
     /// Finds a set by its name. Errors with [`Error::UnknownParameters`] for any other name, and for a set that is
     /// estimated below [`MINIMUM_SECURITY_BITS`].
@@ -139,14 +150,14 @@ mod tests {
     fn sets_are_found_by_name_alone() {
         assert_eq!(Parameters::by_name("N2048_Q50").unwrap(), &N2048_Q50);
         assert_eq!(Parameters::by_name("N4096_Q100").unwrap(), &N4096_Q100);
-        for name in ["", "n2048_q50", "N2048_Q54", "N2048_Q50 "] {
+        for name in ["", "n2048_q50", "N2048_Q54", "N2048_Q50 ", INSECURE_N256_Q50.name] {
             assert_eq!(Parameters::by_name(name), Err(Error::UnknownParameters));
         }
     }
 
     #[test]
     fn the_moduli_are_products_of_primes_with_the_roots_the_ring_needs() {
-        for set in [&N2048_Q50, &N4096_Q100] {
+        for set in [&N2048_Q50, &N4096_Q100, &INSECURE_N256_Q50] {
             for &prime in set.primes {
                 assert_eq!(prime % (2 * set.polynomial_size as u64), 1);
                 assert!((1..1 << 25).step_by(2).skip(1).all(|divisor| !prime.is_multiple_of(divisor)));

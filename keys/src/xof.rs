@@ -8,7 +8,7 @@ use ctr::cipher::{KeyIvInit, StreamCipher};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{ConfigId, KeyId, Parameters, Seed, parameters::RESIDUE_BITS};
+use crate::{BootstrapParameters, ConfigId, KeyId, Parameters, Seed, parameters::RESIDUE_BITS};
 
 /// What a stream is for. The code is hashed into its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,14 @@ pub enum Role {
     BodyNoise = 7,
     /// The gateway's flooding noise.
     Flood = 8,
+    /// The masks of an evaluation key's blind rotation, one stream a row.
+    RotationMask = 9,
+    /// The masks of an evaluation key's keyswitch, one stream a coefficient.
+    KeyswitchMask = 10,
+    /// The client's noise in the former.
+    RotationNoise = 11,
+    /// The client's noise in the latter.
+    KeyswitchNoise = 12,
 }
 
 /// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`.
@@ -87,6 +95,18 @@ impl Xof {
         Self::keyed(key.into())
     }
 
+    /// The stream of an evaluation key's public masks: keyed by the parameter set, role, index and the key's seed.
+    #[must_use]
+    pub fn evaluation_key(parameters: &BootstrapParameters, role: Role, index: u32, seed: &Seed) -> Self {
+        let key = Sha256::new()
+            .chain_update(b"tiresias/evaluation-key/v2")
+            .chain_update([parameters.code(), role as u8])
+            .chain_update(index.to_le_bytes())
+            .chain_update(seed.as_bytes())
+            .finalize();
+        Self::keyed(key.into())
+    }
+
     /// The stream of secret randomness: keyed by the parameter set, a secret seed, a role, and the group (in a
     /// request: the ciphertext) and item it is used for.
     #[must_use]
@@ -122,6 +142,14 @@ impl Xof {
             }
         }
         out
+    }
+
+    /// Words uniform modulo 2^32, little-endian.
+    pub fn uniform_words(&mut self, out: &mut [u32]) {
+        let bytes = self.stream(out.len() * 4);
+        out.iter_mut()
+            .zip(bytes.as_chunks::<4>().0)
+            .for_each(|(word, bytes)| *word = u32::from_le_bytes(*bytes));
     }
 
     /// Samples TUniform(b) for each word of `out`, as a signed integer: uniform on \[-2^b, 2^b\] with the two ends

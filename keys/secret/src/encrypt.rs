@@ -53,11 +53,11 @@ impl SecretKey {
         let key = KeyId::request_scoped(parameters, &client_seed);
         let sample = |mask_role, noise_role, index| {
             let seeds = (context.gateway_seed, &client_seed);
-            let mask = Xof::mask(parameters, mask_role, context.config, &key, index, seeds.0, seeds.1);
+            let mut mask = Xof::mask(parameters, mask_role, context.config, &key, index, seeds.0, seeds.1);
             encrypt_zero(
                 parameters,
                 &secret,
-                mask,
+                mask.uniform(parameters),
                 Xof::randomness(parameters, noise_seed, noise_role, index, 0),
             )
         };
@@ -73,10 +73,14 @@ impl SecretKey {
     }
 }
 
-/// a*s + e for the transform of s, a mask stream and a noise stream.
-fn encrypt_zero(parameters: &Parameters, secret: &[u64], mut mask: Xof, mut noise: Xof) -> Vec<u64> {
+/// a*s + e for the transform of s, a mask a and a noise stream.
+pub(crate) fn encrypt_zero(
+    parameters: &Parameters,
+    secret: &[u64],
+    mut mask: Vec<u64>,
+    mut noise: Xof,
+) -> Vec<u64> {
     let ring = parameters.ring();
-    let mut mask = mask.uniform(parameters);
     ring.forward(&mut mask);
     ring.normalize(&mut mask);
     // From here on `body` holds a*s, which would give s away: it becomes public only with its noise added.

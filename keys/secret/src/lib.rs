@@ -8,13 +8,15 @@
 //! What this crate never does: it has no `Clone`, no `Serialize` and no `Debug` that shows a bit; it does no I/O; it
 //! never sends anything; and nothing it returns depends on a decryption in shape, error or time.
 //!
-//! Modules in reading order: [`SecretKey`] in `secret_key`, then `encrypt`, `decrypt`, and `locked`, the one module
+//! Modules in reading order: [`SecretKey`] in `secret_key`, then `encrypt`, `decrypt`, [`LongLivedKey`] in
+//! `long_lived` for models that need bootstrapping, and `locked`, the one module
 //! with `unsafe`.
 
 mod decrypt;
 mod encrypt;
 mod error;
 mod locked;
+mod long_lived;
 mod secret_key;
 #[cfg(test)]
 mod vectors;
@@ -22,4 +24,5 @@ mod vectors;
 pub use decrypt::{Phases, danger};
 pub use encrypt::RequestContext;
 pub use error::Error;
+pub use long_lived::LongLivedKey;
 pub use secret_key::SecretKey;
