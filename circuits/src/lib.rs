@@ -25,9 +25,11 @@
 //! 5. [`clear`]: the circuit without encryption, the oracle.
 //! 6. [`evaluate`]: the circuit over ciphertexts.
 //! 7. [`scores`]: integers to plaintext and back, labels and margins.
-//! 8. [`card`]: the circuit card, the public description that a client checks before it encrypts.
+//! 8. [`bootstrap`]: programmable bootstrapping, for heads that are more than linear.
+//! 9. [`card`]: the circuit card, the public description that a client checks before it encrypts.
 #![forbid(unsafe_code)]
 
+pub mod bootstrap;
 pub mod card;
 pub mod clear;
 mod error;

@@ -99,6 +99,11 @@ impl BootstrapParameters {
             .ok_or(Error::UnknownParameters)
     }
 
+    /// Finds a set by the code in a frame. Errors with [`Error::UnknownParameters`] for any other code.
+    pub fn by_code(code: u8) -> Result<&'static Self, Error> {
+        Self::ALL.into_iter().find(|set| set.code == code).ok_or(Error::UnknownParameters)
+    }
+
     /// The set's name in cards and messages.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -199,7 +204,7 @@ mod tests {
     fn sets_are_found_by_name_alone_and_insecure_ones_never() {
         for (set, code) in BootstrapParameters::ALL.into_iter().zip(1..) {
             assert_eq!(BootstrapParameters::by_name(set.name).unwrap(), set);
-            assert_eq!(set.code, code);
+            assert_eq!(BootstrapParameters::by_code(code).unwrap(), set);
             assert!(set.lwe_dimension.is_multiple_of(set.group));
             assert!(set.rotation.base_log * set.rotation.levels as u32 <= 50);
         }

@@ -7,6 +7,8 @@ use crate::{
     Seed, bits, parameters::RESIDUE_BITS,
 };
 
+mod evaluation_key;
+
 /// The frame version that this crate writes and reads.
 pub const VERSION: u8 = 2;
 

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// The frame does not have the one length that its shape implies. Sizes are public.
-    #[error("a {what} of this model has exactly {expected} bytes, got {got}")]
+    #[error("a {what} of these parameters has exactly {expected} bytes, got {got}")]
     Length {
         /// Which frame.
         what: &'static str,

@@ -86,6 +86,12 @@ impl KeyId {
             .chain_update(seed.as_bytes());
         Self(hash.finalize().into())
     }
+
+    /// The id of an evaluation key: SHA-256 of its whole frame, trailer included, as `sha256sum` prints it.
+    #[must_use]
+    pub fn of_evaluation_key(frame: &[u8]) -> Self {
+        Self(Sha256::digest(frame).into())
+    }
 }
 
 impl Digest {
