@@ -4,55 +4,54 @@ use std::fmt;
 
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
+use super::{
+    Kernel,
+    kernel::{self, LANES},
+    monomial::Monomials,
+};
+
 /// An evaluation key whose masks are expanded and whose polynomials are transformed. It serves any number of threads.
 pub struct PreparedKey {
-    parameters: &'static BootstrapParameters,
-    /// For each row of the blind rotation its mask, then its body: N transform values each, divided by N.
-    rotation: Vec<u64>,
+    pub(super) parameters: &'static BootstrapParameters,
+    pub(super) kernel: Kernel,
+    pub(super) monomials: Monomials,
+    /// The blind rotation: for each step, for each vector of eight transform values, for mask and body of the result,
+    /// for each row of a GGSW, the vectors of the step's GGSWs. So a step reads its key in one stream.
+    pub(super) rotation: Vec<u64>,
     /// For each row of the keyswitch its n mask words, then its body, modulo 2^32.
-    keyswitch: Vec<u32>,
+    pub(super) keyswitch: Vec<u32>,
 }
 
 impl PreparedKey {
-    /// Expands and transforms a key: some seconds on one core.
+    /// Expands and transforms a key, for the best kernel of this processor: a second or two on one core.
     #[must_use]
     pub fn new(key: &EvaluationKey) -> Self {
+        Self::with_kernel(key, Kernel::detect())
+    }
+
+    /// As [`PreparedKey::new`], with a kernel that the caller chose.
+    ///
+    /// # Panics
+    ///
+    /// Where the modulus is not the prime that the kernels are made for: no parameter set has another.
+    #[must_use]
+    pub fn with_kernel(key: &EvaluationKey, kernel: Kernel) -> Self {
         let parameters = key.parameters();
-        let ring = parameters.glwe().ring();
-        let mut rotation = Vec::with_capacity(Self::rotation_words(parameters));
-        for (row, body) in key.rotation_bodies().enumerate() {
-            let mask = EvaluationKey::rotation_mask(parameters, key.seed(), row);
-            for polynomial in [mask.as_slice(), body] {
-                let start = rotation.len();
-                rotation.extend_from_slice(polynomial);
-                ring.forward(&mut rotation[start..]);
-                ring.normalize(&mut rotation[start..]);
-            }
+        assert_eq!(parameters.glwe().primes(), [kernel::Q]);
+        Self {
+            parameters,
+            kernel,
+            monomials: Monomials::new(parameters.glwe()),
+            rotation: transform_rotation(key),
+            keyswitch: expand_keyswitch(key),
         }
-        let mut keyswitch = Vec::with_capacity(Self::keyswitch_words(parameters));
-        let levels = parameters.keyswitch().levels;
-        for (coefficient, bodies) in key.keyswitch_bodies().chunks_exact(levels).enumerate() {
-            let masks = EvaluationKey::keyswitch_masks(parameters, key.seed(), coefficient);
-            for (mask, &body) in masks.chunks_exact(parameters.lwe_dimension()).zip(bodies) {
-                keyswitch.extend_from_slice(mask);
-                keyswitch.push(body);
-            }
-        }
-        Self { parameters, rotation, keyswitch }
     }
 
     /// Bytes of memory that any prepared key of these parameters takes.
     #[must_use]
     pub fn bytes(parameters: &BootstrapParameters) -> usize {
-        8 * Self::rotation_words(parameters) + 4 * Self::keyswitch_words(parameters)
-    }
-
-    fn rotation_words(parameters: &BootstrapParameters) -> usize {
-        parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
-    }
-
-    fn keyswitch_words(parameters: &BootstrapParameters) -> usize {
-        parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1)
+        8 * parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
+            + 4 * parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1)
     }
 
     /// The parameter set.
@@ -66,4 +65,42 @@ impl fmt::Debug for PreparedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PreparedKey").field("parameters", &self.parameters.name()).finish_non_exhaustive()
     }
+}
+
+fn transform_rotation(key: &EvaluationKey) -> Vec<u64> {
+    let parameters = key.parameters();
+    let ring = parameters.glwe().ring();
+    let n = parameters.glwe().polynomial_size();
+    let (ggsws, rows) = (parameters.ggsw_per_step(), parameters.rows_per_ggsw());
+    let per_step = ggsws * rows;
+    let mut prepared = vec![0; parameters.rotation_rows() * 2 * n];
+    for (index, body) in key.rotation_bodies().enumerate() {
+        let mask = EvaluationKey::rotation_mask(parameters, key.seed(), index);
+        let (step, ggsw, row) = (index / per_step, index / rows % ggsws, index % rows);
+        let step = &mut prepared[step * per_step * 2 * n..][..per_step * 2 * n];
+        for (component, mut polynomial) in [mask, body.to_vec()].into_iter().enumerate() {
+            ring.forward(&mut polynomial);
+            ring.normalize(&mut polynomial);
+            let vectors = polynomial.as_chunks::<LANES>().0;
+            for (places, vector) in step.chunks_exact_mut(2 * per_step * LANES).zip(vectors) {
+                let place = ((component * rows + row) * ggsws + ggsw) * LANES;
+                places[place..place + LANES].copy_from_slice(vector);
+            }
+        }
+    }
+    prepared
+}
+
+fn expand_keyswitch(key: &EvaluationKey) -> Vec<u32> {
+    let parameters = key.parameters();
+    let mut words = Vec::with_capacity(parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1));
+    let levels = parameters.keyswitch().levels;
+    for (coefficient, bodies) in key.keyswitch_bodies().chunks_exact(levels).enumerate() {
+        let masks = EvaluationKey::keyswitch_masks(parameters, key.seed(), coefficient);
+        for (mask, &body) in masks.chunks_exact(parameters.lwe_dimension()).zip(bodies) {
+            words.extend_from_slice(mask);
+            words.push(body);
+        }
+    }
+    words
 }

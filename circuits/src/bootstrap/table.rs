@@ -1,0 +1,25 @@
+//! Tables that a bootstrap looks up.
+
+use tiresias_keys::Parameters;
+
+/// A function on the circle of 2N positions with f(p + N) = -f(p), as the polynomial of its values at 0 to N-1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    polynomial: Vec<u64>,
+}
+
+impl Table {
+    /// Tabulates `value` at the positions 0 to N-1; values are signed and below q/2 in magnitude. At position p + N a
+    /// bootstrap finds minus the value at p.
+    pub fn new(parameters: &Parameters, value: impl Fn(usize) -> i64) -> Self {
+        let q = parameters.primes()[0] as i64;
+        let residues = (0..parameters.polynomial_size()).map(|position| value(position).rem_euclid(q) as u64);
+        Self { polynomial: residues.collect() }
+    }
+
+    /// N residues.
+    #[must_use]
+    pub fn polynomial(&self) -> &[u64] {
+        &self.polynomial
+    }
+}
