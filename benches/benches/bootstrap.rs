@@ -37,7 +37,13 @@ fn main() {
         }
     }
     let mut table = comfy_table::Table::new();
-    table.set_header(["one core", "ms a bootstrap", "ms a layer of 64", "to tfhe, 1 level", "to tfhe, 2 levels"]);
+    table.set_header([
+        "one core",
+        "ms a bootstrap",
+        "ms a layer of 64",
+        "to tfhe, 1 level",
+        "to tfhe, 2 levels",
+    ]);
     for ((name, _), series) in layers.iter().zip(&seconds) {
         table.add_row([
             name.clone(),
@@ -79,8 +85,11 @@ fn tfhe_layer(base_log: DecompositionBaseLog, levels: DecompositionLevelCount) -
     let mut encryption = EncryptionRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed(), seeder);
     let small: LweSecretKeyOwned<u64> =
         allocate_and_generate_new_binary_lwe_secret_key(LweDimension(918), &mut secrets);
-    let glwe: GlweSecretKeyOwned<u64> =
-        allocate_and_generate_new_binary_glwe_secret_key(GlweDimension(1), PolynomialSize(2048), &mut secrets);
+    let glwe: GlweSecretKeyOwned<u64> = allocate_and_generate_new_binary_glwe_secret_key(
+        GlweDimension(1),
+        PolynomialSize(2048),
+        &mut secrets,
+    );
     let big = glwe.clone().into_lwe_secret_key();
     let ksk = allocate_and_generate_new_lwe_keyswitch_key(
         &big,
@@ -110,7 +119,13 @@ fn tfhe_layer(base_log: DecompositionBaseLog, levels: DecompositionLevelCount) -
     par_convert_standard_lwe_bootstrap_key_to_fourier(&bsk, &mut fourier);
     let inputs: Vec<LweCiphertextOwned<u64>> = (0..LAYER as u64)
         .map(|i| {
-            allocate_and_encrypt_new_lwe_ciphertext(&big, Plaintext(i << 57), glwe_noise, modulus, &mut encryption)
+            allocate_and_encrypt_new_lwe_ciphertext(
+                &big,
+                Plaintext(i << 57),
+                glwe_noise,
+                modulus,
+                &mut encryption,
+            )
         })
         .collect();
     let table = GlweCiphertext::new(0, bsk.glwe_size(), bsk.polynomial_size(), modulus);

@@ -16,12 +16,13 @@
 //! position and the noise of a result have closed forms. No floating point takes part.
 //!
 //! Modules in reading order: [`LweCiphertext`] in `lwe`, [`Table`] in `table`, [`PreparedKey`] in `prepared`, `keyswitch`,
-//! `switch`, `rotate`, `monomial`, and [`Kernel`] in `kernel`, the arithmetic that is chosen for the processor.
+//! `switch`, `rotate`, `monomial`, [`noise`], and [`Kernel`] in `kernel`, the arithmetic that is chosen for the processor.
 
 mod kernel;
 mod keyswitch;
 mod lwe;
 mod monomial;
+pub mod noise;
 mod prepared;
 mod rotate;
 mod switch;
