@@ -1,7 +1,7 @@
 //! The clear twin: the same integers without encryption. It is the oracle of the tests and the definition of what
 //! an encrypted evaluation returns.
 
-use crate::{Error, QuantizedHead};
+use crate::{Error, QuantizedHead, label::Label, plan::Decision};
 
 /// score_k = w_k . x + bias_k for a quantized row of d integers. Errors where the row has another length or a value
 /// outside its bit width.
@@ -20,4 +20,17 @@ pub fn scores(head: &QuantizedHead, row: &[i64]) -> Result<Vec<i64>, Error> {
         .zip(head.bias())
         .map(|(weights, bias)| dot(weights) + bias)
         .collect())
+}
+
+/// The label of a quantized row: the class with the highest score, the first of equals, or for each class whether its
+/// score is 0 or more. Never `review`. Errors as [`scores`].
+pub fn label(head: &QuantizedHead, decision: Decision, row: &[i64]) -> Result<Label, Error> {
+    let scores = scores(head, row)?;
+    Ok(match decision {
+        Decision::Argmax => {
+            let best = scores.iter().enumerate().rev().max_by_key(|(_, score)| **score);
+            Label::Class(best.map(|(class, _)| class))
+        }
+        Decision::Thresholds => Label::Findings(scores.iter().map(|score| Some(*score >= 0)).collect()),
+    })
 }

@@ -58,6 +58,11 @@ pub enum Error {
     /// A card whose stated numbers do not follow from its public ones: it is wrong or a downgrade.
     #[error("the circuit card states another {0} than its own numbers imply: do not use it")]
     CardMismatch(&'static str),
+    /// An evaluation key of another parameter set than the circuit's.
+    #[error(
+        "the evaluation key is of other parameters than the circuit card asks for: enroll for this model"
+    )]
+    KeyParameters,
     /// Wrong public bytes.
     #[error(transparent)]
     Keys(#[from] tiresias_keys::Error),
@@ -76,6 +81,7 @@ impl Error {
             Self::NotANumber { .. } => "not_a_number",
             Self::CardForm(_) => "bad_card",
             Self::CardMismatch(_) => "card_mismatch",
+            Self::KeyParameters => "key_parameters",
             Self::Keys(error) => error.code(),
         }
     }

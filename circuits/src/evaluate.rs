@@ -5,7 +5,10 @@ use tiresias_keys::{
     xof::{Role, SecretSeed, Xof},
 };
 
-use crate::{Error, Plan, QuantizedHead, modulus::ModulusSwitch, plan::Widths, scores::encode};
+use crate::{
+    Error, Plan, QuantizedHead, bootstrap::LweCiphertext, modulus::ModulusSwitch, plan::Widths,
+    scores::encode,
+};
 
 /// A head ready to be evaluated: its weight polynomials in the transform domain. Private to the model owner.
 pub struct PreparedHead {
@@ -23,6 +26,16 @@ struct PreparedGroup {
     /// The residues of one encoded bias a class.
     biases: Vec<u64>,
     classes: usize,
+}
+
+impl PreparedGroup {
+    /// Adds the products with the features to mask and body, transformed.
+    fn multiply_add(&self, ring: &Ring, features: &[Ciphertext], mask: &mut [u64], body: &mut [u64]) {
+        for (features, weights) in features.iter().zip(&self.weights) {
+            ring.multiply_add(mask, &features.mask, weights);
+            ring.multiply_add(body, &features.body, weights);
+        }
+    }
 }
 
 impl std::fmt::Debug for PreparedHead {
@@ -85,6 +98,59 @@ impl PreparedHead {
         Ok(EncryptedScores::new(self.config, digest, groups))
     }
 
+    /// The scores of one request as they are, for bootstraps: one LWE ciphertext a class, neither re-randomized nor
+    /// flooded. They must not leave the gateway. The plan has one class a group.
+    pub(crate) fn leveled_scores(&self, request: &EncryptedFeatures) -> Result<Vec<LweCiphertext>, Error> {
+        self.check(request)?;
+        let parameters = self.plan.parameters();
+        let ring = parameters.ring();
+        let features = self.features(request);
+        let coefficient = self.plan.layout().block - 1;
+        let scores = self.groups.iter().map(|group| {
+            let (mut mask, mut body) = (ring.zero(), ring.zero());
+            group.multiply_add(ring, &features, &mut mask, &mut body);
+            ring.inverse(&mut mask);
+            ring.inverse(&mut body);
+            let mut score = LweCiphertext::extract(parameters, &mask, body[coefficient], coefficient);
+            score.add_constant(group.biases[0]);
+            score
+        });
+        Ok(scores.collect())
+    }
+
+    /// The response of a circuit whose results are LWE ciphertexts: each becomes coefficient 0 of a ciphertext that is
+    /// re-randomized with the request's encryption of zero, flooded and switched.
+    ///
+    /// # Panics
+    ///
+    /// Where the plan has no randomness; that of a bootstrapped circuit has.
+    pub(crate) fn answer(
+        &self,
+        request: &EncryptedFeatures,
+        digest: Digest,
+        results: &[LweCiphertext],
+        response_seed: &SecretSeed,
+        item: u32,
+    ) -> EncryptedScores {
+        let ring = self.plan.parameters().ring();
+        let (zero, randomness) = self.zero(request, response_seed, item).expect("the plan re-randomizes");
+        let groups = results.iter().zip(0..).map(|(result, index)| {
+            let rerandomizer = randomness.rerandomizer(index);
+            let (mut mask, mut body) = (ring.zero(), ring.zero());
+            ring.multiply_add(&mut mask, &zero.mask, &rerandomizer);
+            ring.multiply_add(&mut body, &zero.body, &rerandomizer);
+            ring.inverse(&mut mask);
+            ring.inverse(&mut body);
+            ring.add(&mut mask, &result.to_glwe_mask());
+            ring.add_signed(&mut mask, &randomness.mask_noise(index));
+            let mut score = vec![body[0]];
+            ring.add(&mut score, &[result.body()]);
+            ring.add(&mut score, &randomness.body_noise(index, 1));
+            ResponseGroup { mask: self.switch.apply(&mask), body: self.switch.apply(&score) }
+        });
+        EncryptedScores::new(self.config, digest, groups.collect())
+    }
+
     /// A request that lacks its encryption of zero would be answered without protection of the weights: the codec
     /// lets none through, and this does not either.
     fn check(&self, request: &EncryptedFeatures) -> Result<(), Error> {
@@ -116,28 +182,14 @@ impl PreparedHead {
     ) -> Vec<T> {
         let parameters = self.plan.parameters();
         let ring = parameters.ring();
-        let features: Vec<Ciphertext> = (request.bodies().iter().zip(0..))
-            .map(|(body, index)| {
-                let mask = self.expand(Role::FeaturesMask, index, request);
-                Ciphertext::transformed(ring, mask, body)
-            })
-            .collect();
-        let zero = self.plan.widths().zip(request.zero_body()).map(|(widths, body)| {
-            let mask = self.expand(Role::ZeroMask, 0, request);
-            let mut zero = Ciphertext::transformed(ring, mask, body);
-            ring.normalize(&mut zero.mask);
-            ring.normalize(&mut zero.body);
-            (zero, Randomness { parameters, widths, response_seed, item })
-        });
+        let features = self.features(request);
+        let zero = self.zero(request, response_seed, item);
 
         let (mut mask, mut body) = (ring.zero(), ring.zero());
         let groups = self.groups.iter().zip(0..).map(|(group, index)| {
             mask.fill(0);
             body.fill(0);
-            for (features, weights) in features.iter().zip(&group.weights) {
-                ring.multiply_add(&mut mask, &features.mask, weights);
-                ring.multiply_add(&mut body, &features.body, weights);
-            }
+            group.multiply_add(ring, &features, &mut mask, &mut body);
             if let Some((zero, randomness)) = &zero {
                 let rerandomizer = randomness.rerandomizer(index);
                 ring.multiply_add(&mut mask, &zero.mask, &rerandomizer);
@@ -154,6 +206,35 @@ impl PreparedHead {
             finish(&mask, &scores)
         });
         groups.collect()
+    }
+
+    /// The ciphertexts that carry the features, transformed.
+    fn features(&self, request: &EncryptedFeatures) -> Vec<Ciphertext> {
+        let bodies = request.bodies().iter().zip(0..);
+        bodies
+            .map(|(body, index)| {
+                let mask = self.expand(Role::FeaturesMask, index, request);
+                Ciphertext::transformed(self.plan.parameters().ring(), mask, body)
+            })
+            .collect()
+    }
+
+    /// The request's encryption of zero, transformed and divided by N, and the randomness that goes with it.
+    fn zero<'a>(
+        &'a self,
+        request: &EncryptedFeatures,
+        response_seed: &'a SecretSeed,
+        item: u32,
+    ) -> Option<(Ciphertext, Randomness<'a>)> {
+        let parameters = self.plan.parameters();
+        let ring = parameters.ring();
+        self.plan.widths().zip(request.zero_body()).map(|(widths, body)| {
+            let mask = self.expand(Role::ZeroMask, 0, request);
+            let mut zero = Ciphertext::transformed(ring, mask, body);
+            ring.normalize(&mut zero.mask);
+            ring.normalize(&mut zero.body);
+            (zero, Randomness { parameters, widths, response_seed, item })
+        })
     }
 
     /// The residues of the score coefficients, D-1, 2D-1 and on; all others are dropped, because they are combinations

@@ -36,6 +36,8 @@ mod error;
 pub mod evaluate;
 pub mod features;
 pub mod head;
+pub mod label;
+mod ladder;
 mod modulus;
 pub mod plan;
 pub mod quantize;

@@ -7,13 +7,16 @@
 //! before the switch to 2^r. Switching adds at most (N+1)/2, so the answer is exact when
 //! (N+1)/2 + 2^r * B/q < 2^(r-t-1). All noise here is bounded, so this is a proof and not a probability.
 //!
-//! The search for the best layout stands in `search`.
+//! The search for the best layout stands in `search`; what differs where only a label is answered in `label`.
 
+mod label;
 mod search;
 #[cfg(test)]
 mod tests;
 
 use tiresias_keys::{Parameters, RequestShape, ResponseShape};
+
+pub use label::{Decision, LabelPolicy, MAXIMUM_ARGMAX_CLASSES};
 
 use crate::Error;
 
@@ -108,6 +111,32 @@ impl HeadShape {
         let widest_sum = self.features as i64 * self.feature_limit() * self.weight_limit();
         (1 << (self.plaintext_bits() - 1)) - 1 - widest_sum
     }
+
+    /// Errors where a number is out of range.
+    fn check(&self) -> Result<(), Error> {
+        let weights = self.features.saturating_mul(self.classes);
+        for (what, rule, holds) in [
+            ("features", "1 to 16384", (1..=MAXIMUM_FEATURES).contains(&self.features)),
+            ("classes", "1 to 4096", (1..=MAXIMUM_CLASSES).contains(&self.classes)),
+            ("features times classes", "at most 8388608", weights <= MAXIMUM_WEIGHTS),
+            ("feature bits", "2 to 8", (2..=8).contains(&self.feature_bits)),
+            ("weight bits", "2 to 8", (2..=8).contains(&self.weight_bits)),
+        ] {
+            if !holds {
+                return Err(Error::OutOfRange { what, rule });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an answer tells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Policy {
+    /// The exact scores.
+    Scores,
+    /// The label alone.
+    Label(LabelPolicy),
 }
 
 /// The widths of the gateway's randomness, each a TUniform(b).
@@ -157,6 +186,7 @@ pub struct Layout {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
     shape: HeadShape,
+    policy: Policy,
     privacy: Privacy,
     parameters: &'static Parameters,
     layout: Layout,
@@ -166,27 +196,29 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a head, or says which of its numbers is out of range, or that no exact answer fits.
+    /// Plans a head whose scores are answered, or says which of its numbers is out of range, or that no exact answer fits.
     pub fn new(shape: HeadShape, privacy: Privacy) -> Result<Self, Error> {
-        let weights = shape.features.saturating_mul(shape.classes);
-        for (what, rule, holds) in [
-            ("features", "1 to 16384", (1..=MAXIMUM_FEATURES).contains(&shape.features)),
-            ("classes", "1 to 4096", (1..=MAXIMUM_CLASSES).contains(&shape.classes)),
-            ("features times classes", "at most 8388608", weights <= MAXIMUM_WEIGHTS),
-            ("feature bits", "2 to 8", (2..=8).contains(&shape.feature_bits)),
-            ("weight bits", "2 to 8", (2..=8).contains(&shape.weight_bits)),
-        ] {
-            if !holds {
-                return Err(Error::OutOfRange { what, rule });
-            }
-        }
+        shape.check()?;
         search::best(shape, privacy).ok_or(Error::DoesNotFit { plaintext_bits: shape.plaintext_bits() })
+    }
+
+    /// Plans a head of which only the label is answered, under `flooded` privacy.
+    pub fn label(shape: HeadShape, policy: LabelPolicy) -> Result<Self, Error> {
+        shape.check()?;
+        policy.check(&shape)?;
+        label::plan(shape, policy).ok_or(Error::DoesNotFit { plaintext_bits: shape.plaintext_bits() })
     }
 
     /// The head's public numbers.
     #[must_use]
     pub fn shape(&self) -> &HeadShape {
         &self.shape
+    }
+
+    /// What an answer tells.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// How responses protect the weights.
@@ -207,10 +239,32 @@ impl Plan {
         &self.layout
     }
 
-    /// Bits t of the widest score.
+    /// Bits t of the plaintext of a feature, which is round(x * q/2^t): those of the widest score, and for labels room
+    /// above it.
     #[must_use]
     pub fn plaintext_bits(&self) -> u32 {
-        self.shape.plaintext_bits()
+        match self.policy {
+            Policy::Scores => self.shape.plaintext_bits(),
+            Policy::Label(policy) => policy.plaintext_bits(&self.shape),
+        }
+    }
+
+    /// Bits of the plaintext of one returned coefficient: t for scores.
+    #[must_use]
+    pub fn answer_bits(&self) -> u32 {
+        match self.policy {
+            Policy::Scores => self.shape.plaintext_bits(),
+            Policy::Label(policy) => policy.answer_bits(&self.shape),
+        }
+    }
+
+    /// Returned coefficients: one a class for scores.
+    #[must_use]
+    pub fn answers(&self) -> usize {
+        match self.policy {
+            Policy::Scores => self.shape.classes,
+            Policy::Label(policy) => policy.answers(&self.shape),
+        }
     }
 
     /// Bits r of the response modulus.
@@ -238,7 +292,7 @@ impl Plan {
     }
 
     /// The proved bound of the noise after the modulus switch, in units of 2^-r, rounded up. An exact answer needs
-    /// it below 2^(r-t-1).
+    /// it below 2^(r-t-1), t being the bits of an answer.
     #[must_use]
     pub fn switched_noise_bound(&self) -> u64 {
         let (n, q) = (self.parameters.polynomial_size() as u128, self.parameters.modulus());
@@ -259,13 +313,18 @@ impl Plan {
     /// The exact size and layout of responses.
     #[must_use]
     pub fn response_shape(&self) -> ResponseShape {
+        // A label's coefficients come from bootstraps, each in a ciphertext of its own, at coefficient 0.
+        let (classes_per_group, block) = match self.policy {
+            Policy::Scores => (self.layout.classes_per_group, self.layout.block),
+            Policy::Label(_) => (1, 1),
+        };
         ResponseShape {
             parameters: self.parameters,
             rerandomized: self.widths.is_some(),
             modulus_bits: self.response_bits,
-            classes: self.shape.classes,
-            classes_per_group: self.layout.classes_per_group,
-            block: self.layout.block,
+            classes: self.answers(),
+            classes_per_group,
+            block,
         }
     }
 
@@ -273,6 +332,10 @@ impl Plan {
     #[must_use]
     pub fn leak(&self) -> Leak {
         let shape = &self.shape;
+        let bits = self.answer_bits() + 1;
+        if let (Policy::Label(policy), Some(widths)) = (self.policy, self.widths) {
+            return label::leak(shape, &policy, &widths);
+        }
         let Some(widths) = self.widths else {
             return Leak {
                 statistical_distance_log2: None,
@@ -283,7 +346,6 @@ impl Plan {
         };
         let shift = search::hidden_noise(self.parameters, shape, self.privacy, &self.layout, &widths) as f64;
         let distance = (shape.classes as f64 * shift).log2() - f64::from(widths.flood + 1);
-        let bits = self.plaintext_bits() + 1;
         Leak {
             statistical_distance_log2: Some(distance.min(0.0)),
             bits_per_score: Some(bits),

@@ -35,10 +35,10 @@ pub(crate) fn encode(plan: &Plan, value: i64) -> i128 {
     value * high + ((value * low + (1 << (t - 1))) >> t)
 }
 
-/// Decodes phases modulo 2^r to K integers: the nearest multiple of 2^(r-t), modulo 2^t, centred.
+/// Decodes phases modulo 2^r to integers, for scores one a class: the nearest multiple of 2^(r-t), modulo 2^t, centred.
 #[must_use]
 pub fn decode_phases(plan: &Plan, phases: &[u64]) -> Vec<i64> {
-    let (r, t) = (plan.response_bits(), plan.plaintext_bits());
+    let (r, t) = (plan.response_bits(), plan.answer_bits());
     phases
         .iter()
         .map(|phase| {
@@ -53,7 +53,7 @@ pub fn decode_phases(plan: &Plan, phases: &[u64]) -> Vec<i64> {
 /// [`Plan::switched_noise_bound`]. It must not leave the client's machine, because noise reveals the key.
 #[must_use]
 pub fn phase_noise(plan: &Plan, phases: &[u64]) -> Vec<i64> {
-    let (r, t) = (plan.response_bits(), plan.plaintext_bits());
+    let (r, t) = (plan.response_bits(), plan.answer_bits());
     let distance = |(phase, score): (&u64, i64)| {
         let noise = phase.wrapping_sub((score as u64) << (r - t));
         (noise << (64 - r)) as i64 >> (64 - r)

@@ -4,6 +4,7 @@
 mod ifma;
 mod portable;
 
+pub(super) use portable::reduce;
 use tiresias_keys::BootstrapParameters;
 
 /// Residues of one vector.

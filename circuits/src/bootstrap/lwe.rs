@@ -2,6 +2,8 @@
 
 use tiresias_keys::Parameters;
 
+use super::kernel::{Q, reduce};
+
 /// An LWE ciphertext of dimension N modulo q: N mask residues, then the body. Its phase is body - sum of mask_i * S_i.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LweCiphertext {
@@ -13,10 +15,10 @@ impl LweCiphertext {
     ///
     /// # Panics
     ///
-    /// Where the parameters' modulus is not one prime: bootstrapping has no others.
+    /// Where the parameters' modulus is not the prime of bootstrapping.
     #[must_use]
     pub fn trivial(parameters: &Parameters, value: u64) -> Self {
-        assert_eq!(parameters.primes().len(), 1, "bootstrapping works modulo one prime");
+        assert_eq!(parameters.primes(), [Q], "bootstrapping works modulo one prime");
         let mut residues = vec![0; parameters.polynomial_size() + 1];
         if let Some(body) = residues.last_mut() {
             *body = value;
@@ -27,10 +29,10 @@ impl LweCiphertext {
     /// Coefficient `index` of the GLWE ciphertext with N coefficients `mask`, whose body has `body` there.
     #[must_use]
     pub fn extract(parameters: &Parameters, mask: &[u64], body: u64, index: usize) -> Self {
-        let q = parameters.primes()[0];
+        assert_eq!(parameters.polynomial_size(), mask.len(), "a mask has N coefficients");
         let (low, high) = mask.split_at(index + 1);
         // (a*S)_index = sum over i <= index of a_(index-i)*S_i, minus the sum over the others of a_(N+index-i)*S_i.
-        let negated = high.iter().rev().map(|&residue| if residue == 0 { 0 } else { q - residue });
+        let negated = high.iter().rev().map(|&residue| negate(residue));
         let residues = low.iter().rev().copied().chain(negated).chain([body]).collect();
         Self { residues }
     }
@@ -47,21 +49,46 @@ impl LweCiphertext {
         self.residues[self.residues.len() - 1]
     }
 
-    /// Adds `factor` times another ciphertext.
-    pub fn add_scaled(&mut self, parameters: &Parameters, other: &Self, factor: i64) {
-        let q = parameters.primes()[0];
-        let factor = i128::from(factor).rem_euclid(i128::from(q)) as u64;
+    /// The coefficients of a GLWE mask under which this ciphertext is coefficient 0: the inverse of
+    /// [`LweCiphertext::extract`].
+    #[must_use]
+    pub fn to_glwe_mask(&self) -> Vec<u64> {
+        let (first, rest) = self.mask().split_at(1);
+        first.iter().copied().chain(rest.iter().rev().map(|&residue| negate(residue))).collect()
+    }
+
+    /// `factor` times this ciphertext, `factor` a residue modulo q.
+    #[must_use]
+    pub fn scaled(&self, factor: u64) -> Self {
+        let residues = self.residues.iter().map(|&residue| reduce(u128::from(residue) * u128::from(factor)));
+        Self { residues: residues.collect() }
+    }
+
+    /// Adds another ciphertext.
+    pub fn add(&mut self, other: &Self) {
         for (residue, &addend) in self.residues.iter_mut().zip(&other.residues) {
-            *residue =
-                ((u128::from(addend) * u128::from(factor) + u128::from(*residue)) % u128::from(q)) as u64;
+            let sum = *residue + addend;
+            *residue = sum.min(sum.wrapping_sub(Q));
+        }
+    }
+
+    /// Subtracts another ciphertext.
+    pub fn subtract(&mut self, other: &Self) {
+        for (residue, &subtrahend) in self.residues.iter_mut().zip(&other.residues) {
+            let difference = residue.wrapping_sub(subtrahend);
+            *residue = difference.min(difference.wrapping_add(Q));
         }
     }
 
     /// Adds a residue modulo q to the phase.
-    pub fn add_constant(&mut self, parameters: &Parameters, constant: u64) {
-        let q = parameters.primes()[0];
+    pub fn add_constant(&mut self, constant: u64) {
         if let Some(body) = self.residues.last_mut() {
-            *body = (*body + constant % q) % q;
+            let sum = *body + constant;
+            *body = sum.min(sum.wrapping_sub(Q));
         }
     }
+}
+
+fn negate(residue: u64) -> u64 {
+    if residue == 0 { 0 } else { Q - residue }
 }

@@ -5,7 +5,7 @@ use tiresias_keys::{
     parameters::{N2048_Q50, N4096_Q100},
 };
 
-use super::{HeadShape, Layout, Plan, Privacy, Widths};
+use super::{HeadShape, Layout, Plan, Policy, Privacy, Widths};
 
 /// The most coordinates of u that the returned coefficients of one group may give away. What is left of the
 /// response mask is then a Ring-LWE sample in dimension N - 256, estimated in SECURITY.md.
@@ -71,7 +71,16 @@ pub(super) fn candidate(
         let bound =
             leveled + widths.map_or(0, |widths| added_noise(parameters, &widths) + (1 << widths.flood));
         let response_bits = (t + 1..=t + 16).find(|&r| is_exact(parameters, t, r, bound))?;
-        Some(Plan { shape, privacy, parameters, layout, response_bits, widths, noise_bound: bound })
+        Some(Plan {
+            shape,
+            policy: Policy::Scores,
+            privacy,
+            parameters,
+            layout,
+            response_bits,
+            widths,
+            noise_bound: bound,
+        })
     };
     let Some(base) = base else { return fits(None) };
     let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
@@ -86,7 +95,7 @@ pub(super) fn candidate(
 /// At t = 24: u TUniform(4), e1 TUniform(10); their shares of the half step q/2^(t+1) are 1/128 and 1/16.
 /// `Statistical`: fixed and narrow, so that the flood drowns u*e' and e1*s too; the mask then needs no argument about
 /// hints, and is still wider than the encryption's own noise.
-fn base_widths(parameters: &Parameters, privacy: Privacy, t: u32) -> Option<Widths> {
+pub(super) fn base_widths(parameters: &Parameters, privacy: Privacy, t: u32) -> Option<Widths> {
     let b = parameters.noise_bits();
     if privacy == Privacy::Statistical {
         return Some(Widths { rerandomizer: 4, mask_noise: 8, body_noise: b, flood: 0 });
@@ -105,13 +114,13 @@ fn hint_cap(widths: &Widths, t: u32) -> usize {
 
 /// Noise of the product and of encoding: |e*w_g| <= 2^b * c*d*2^(b_w-1), half a unit for each encoded feature
 /// times its weight, and half a unit for the bias.
-fn leveled_noise(parameters: &Parameters, shape: &HeadShape, layout: &Layout) -> u128 {
+pub(super) fn leveled_noise(parameters: &Parameters, shape: &HeadShape, layout: &Layout) -> u128 {
     let weights = (shape.features as u128) << (shape.weight_bits - 1);
     ((weights * layout.classes_per_group as u128) << parameters.noise_bits()) + weights / 2 + 1
 }
 
 /// Noise that re-randomization adds: |u*e'| <= N*2^b_u*2^b, |e1*s| <= N*2^b_e1, |e2|.
-fn added_noise(parameters: &Parameters, widths: &Widths) -> u128 {
+pub(super) fn added_noise(parameters: &Parameters, widths: &Widths) -> u128 {
     let n = parameters.polynomial_size() as u128;
     (n << (widths.rerandomizer + parameters.noise_bits()))
         + (n << widths.mask_noise)
@@ -140,7 +149,7 @@ fn is_statistical(plan: &Plan) -> bool {
 }
 
 /// (N+1)/2 + 2^r * bound/q < 2^(r-t-1), times 2q.
-fn is_exact(parameters: &Parameters, t: u32, r: u32, bound: u128) -> bool {
+pub(super) fn is_exact(parameters: &Parameters, t: u32, r: u32, bound: u128) -> bool {
     let (n, q) = (parameters.polynomial_size() as u128, parameters.modulus());
     (n + 1) * q + (bound << (r + 1)) < q << (r - t)
 }

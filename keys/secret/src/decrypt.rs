@@ -5,7 +5,7 @@ use std::fmt;
 use tiresias_keys::{EncryptedScores, ResponseShape};
 use zeroize::Zeroizing;
 
-use crate::{Error, SecretKey};
+use crate::{Error, LongLivedKey, SecretKey};
 
 /// Decrypted phases modulo 2^r, one per class: score * 2^(r-t) plus noise. Wiped on drop, redacted in `Debug`.
 pub struct Phases(Zeroizing<Vec<u64>>);
@@ -45,6 +45,15 @@ impl SecretKey {
             }));
         }
         Ok(Phases(phases))
+    }
+}
+
+impl LongLivedKey {
+    /// As [`SecretKey::decrypt`], and keeps the key: it decrypts many responses. What becomes known of their outcomes outside
+    /// of the clinic may help an attacker who shapes them, so the key is rotated (see SECURITY.md).
+    #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
+    pub fn decrypt(&self, scores: &EncryptedScores, shape: &ResponseShape) -> Result<Phases, Error> {
+        self.glwe().phases(scores, shape)
     }
 }
 

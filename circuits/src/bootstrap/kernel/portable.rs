@@ -6,7 +6,7 @@ const LOW: u128 = (1 << 50) - 1;
 
 /// `sum` modulo the prime, for sums below 2^104: 2^50 is 16383 modulo the prime, so the high part is folded down twice.
 #[inline(always)]
-fn reduce(sum: u128) -> u64 {
+pub(in crate::bootstrap) fn reduce(sum: u128) -> u64 {
     let once = (sum >> 50) * 16_383 + (sum & LOW);
     let twice = (once >> 50) as u64 * 16_383 + (once & LOW) as u64;
     twice.min(twice.wrapping_sub(Q))

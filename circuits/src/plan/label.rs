@@ -1,0 +1,172 @@
+//! The plan of a head of which only the label is answered. Each class is evaluated alone, its score is bootstrapped, and
+//! what is returned has a few bits.
+
+use tiresias_keys::BootstrapParameters;
+
+use super::{HeadShape, Layout, Leak, Plan, Policy, Privacy, Widths, search};
+use crate::{
+    Error,
+    bootstrap::noise::{log2_tail, margin_deviations, output_bound},
+    ladder,
+};
+
+/// The most classes of which the highest is found: all pairs are compared.
+pub const MAXIMUM_ARGMAX_CLASSES: usize = 128;
+
+/// The most stages of a sign.
+const MAXIMUM_STAGES: usize = 12;
+
+/// Findings that share one returned coefficient: two bits each.
+const FINDINGS_PER_ANSWER: usize = 4;
+
+/// What a label is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The class with the highest score, the first of equals.
+    Argmax,
+    /// For each class whether its score is 0 or more.
+    Thresholds,
+}
+
+impl Decision {
+    /// The name in cards and command lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Argmax => "argmax",
+            Self::Thresholds => "thresholds",
+        }
+    }
+}
+
+impl std::str::FromStr for Decision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        [Self::Argmax, Self::Thresholds]
+            .into_iter()
+            .find(|decision| decision.name() == name)
+            .ok_or(Error::OutOfRange { what: "a decision", rule: "argmax or thresholds" })
+    }
+}
+
+/// The public numbers of a label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LabelPolicy {
+    /// What the label is.
+    pub decision: Decision,
+    /// Bootstraps in which a sign is found, from the coarsest to the finest. See [`crate::ladder`].
+    pub stages: usize,
+    /// A decision closer than this many score units may be answered `review`; 0: none is.
+    pub zone: u64,
+    /// The parameter set of the bootstraps.
+    pub bootstrap: &'static BootstrapParameters,
+}
+
+impl LabelPolicy {
+    pub(super) fn check(&self, shape: &HeadShape) -> Result<(), Error> {
+        if self.decision == Decision::Argmax && !(2..=MAXIMUM_ARGMAX_CLASSES).contains(&shape.classes) {
+            return Err(Error::OutOfRange { what: "the classes of an argmax", rule: "2 to 128" });
+        }
+        if !(1..=MAXIMUM_STAGES).contains(&self.stages) {
+            return Err(Error::OutOfRange { what: "the stages of a label", rule: "1 to 12" });
+        }
+        Ok(())
+    }
+
+    /// Bits t of an encoded feature. A difference of scores has one bit more than a score, and the widest value must
+    /// keep a distance from the end of the circle.
+    #[must_use]
+    pub fn plaintext_bits(&self, shape: &HeadShape) -> u32 {
+        shape.plaintext_bits()
+            + match self.decision {
+                Decision::Argmax => 2,
+                Decision::Thresholds => 1,
+            }
+    }
+
+    /// Bits of one returned coefficient: 0 for `review` or the class from 1; or four findings of two bits.
+    pub(super) fn answer_bits(&self, shape: &HeadShape) -> u32 {
+        match self.decision {
+            Decision::Argmax => (shape.classes + 1).next_power_of_two().ilog2(),
+            Decision::Thresholds => 2 * shape.classes.min(FINDINGS_PER_ANSWER) as u32,
+        }
+    }
+
+    pub(super) fn answers(&self, shape: &HeadShape) -> usize {
+        match self.decision {
+            Decision::Argmax => 1,
+            Decision::Thresholds => shape.classes.div_ceil(FINDINGS_PER_ANSWER),
+        }
+    }
+
+    /// Bootstraps whose results are summed in one returned coefficient.
+    fn terms(&self, shape: &HeadShape) -> usize {
+        match self.decision {
+            Decision::Argmax => shape.classes,
+            Decision::Thresholds => shape.classes.min(FINDINGS_PER_ANSWER),
+        }
+    }
+
+    /// Bootstraps of one answer.
+    #[must_use]
+    pub fn bootstraps(&self, shape: &HeadShape) -> usize {
+        let (has_zone, classes) = (self.zone > 0, shape.classes);
+        let sign = self.stages + ladder::merges(self.stages, has_zone).len();
+        match self.decision {
+            Decision::Argmax => {
+                let gates: usize = ladder::gates(classes - 1, has_zone).iter().map(Vec::len).sum();
+                classes * (classes - 1) / 2 * sign + classes * gates
+            }
+            Decision::Thresholds => classes * sign,
+        }
+    }
+
+    /// log2 of the probability that an answer differs from the clear twin's where it is not `review`.
+    #[must_use]
+    pub fn log2_p_fail(&self, shape: &HeadShape) -> f64 {
+        let deviations = margin_deviations(self.bootstrap, ladder::MAXIMUM_INPUTS);
+        log2_tail(deviations, self.bootstraps(shape) + self.answers(shape))
+    }
+}
+
+/// The largest flood that fits under N ciphertext coefficients, at the smallest r.
+pub(super) fn plan(shape: HeadShape, policy: LabelPolicy) -> Option<Plan> {
+    let parameters = policy.bootstrap.glwe();
+    let ciphertexts = shape.features.div_ceil(parameters.polynomial_size());
+    let layout = Layout { ciphertexts, block: shape.features.div_ceil(ciphertexts), classes_per_group: 1 };
+    let t = policy.answer_bits(&shape);
+    let base = search::base_widths(parameters, Privacy::Flooded, t)?;
+    let results = output_bound(policy.bootstrap, policy.terms(&shape));
+    let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
+    floods.map(|flood| Widths { flood, ..base }).find_map(|widths| {
+        let noise_bound = results + search::added_noise(parameters, &widths) + (1 << widths.flood);
+        let response_bits = (t + 1..=t + 16).find(|&r| search::is_exact(parameters, t, r, noise_bound))?;
+        Some(Plan {
+            shape,
+            policy: Policy::Label(policy),
+            privacy: Privacy::Flooded,
+            parameters,
+            layout,
+            response_bits,
+            widths: Some(widths),
+            noise_bound,
+        })
+    })
+}
+
+/// Bits are all that a label bounds: how many labels determine a head depends on the head.
+pub(super) fn leak(shape: &HeadShape, policy: &LabelPolicy, widths: &Widths) -> Leak {
+    let bits = policy.answer_bits(shape) + 1;
+    let answers = policy.answers(shape);
+    let hidden = output_bound(policy.bootstrap, policy.terms(shape)) as f64;
+    let distance = (answers as f64 * hidden).log2() - f64::from(widths.flood + 1);
+    let weight_bits = shape.features * shape.classes * shape.weight_bits as usize;
+    let vectors = weight_bits.div_ceil(answers * bits as usize);
+    Leak {
+        statistical_distance_log2: Some(distance.min(0.0)),
+        bits_per_score: Some(bits),
+        vectors_to_determine: vectors,
+        vectors_for_any_client: vectors,
+    }
+}
