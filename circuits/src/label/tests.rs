@@ -1,5 +1,6 @@
 use tiresias_keys::bootstrap_parameters::{
-    INSECURE_N64_N256_Q50, INSECURE_N64_N256_Q50_G2, INSECURE_N64_N256_Q50_L2_G2,
+    INSECURE_N64_N256_Q50, INSECURE_N64_N256_Q50_G2, INSECURE_N64_N256_Q50_L2_G2, N918_N2048_Q50,
+    N918_N2048_Q50_G2, N918_N2048_Q50_L2_G2,
 };
 use tiresias_secret_key::{LongLivedKey, RequestContext};
 
@@ -88,6 +89,68 @@ fn check(head: &QuantizedHead, plan: &Plan, row: &[i64], label: &Label) {
     }
 }
 
+/// Labels of random rows; returns how many of them were, at least in part, `review`.
+fn check_rows(
+    clinic: &Clinic,
+    head: &QuantizedHead,
+    prepared: &PreparedLabel,
+    sequence: &mut Sequence,
+    rows: u32,
+) -> usize {
+    let shape = *head.shape();
+    let labels = (0..rows).map(|item| {
+        // Small rows give close scores.
+        let limit = shape.feature_limit() >> (2 * (item % 4)).min(shape.feature_bits - 2);
+        let row: Vec<i64> = (0..shape.features).map(|_| sequence.next(limit)).collect();
+        let label = clinic.label(prepared, &row, item);
+        check(head, prepared.plan(), &row, &label);
+        match label {
+            Label::Class(class) => class.is_none(),
+            Label::Findings(findings) => findings.contains(&None),
+        }
+    });
+    labels.filter(|is_review| *is_review).count()
+}
+
+/// Random heads of random shapes, `rows` rows each.
+fn check_heads(parameters: &'static BootstrapParameters, seed: u64, heads: usize, rows: u32, largest: usize) {
+    let mut sequence = Sequence(seed);
+    let clinic = Clinic::new(parameters);
+    let mut reviews = 0;
+    for _ in 0..heads {
+        let mut up_to =
+            |low: usize, high: usize| low + sequence.next(1 << 30).unsigned_abs() as usize % (high + 1 - low);
+        let decision = [Decision::Argmax, Decision::Thresholds][up_to(0, 1)];
+        let stages = [None, Some(1), Some(2), Some(3)][up_to(0, 3)];
+        let bits = up_to(2, 8) as u32;
+        let shape = HeadShape {
+            features: up_to(1, 600),
+            classes: up_to(2, largest),
+            feature_bits: bits,
+            weight_bits: bits,
+        };
+        let head = head(shape, &mut sequence);
+        let prepared = prepare(&head, decision, parameters, stages);
+        reviews += check_rows(&clinic, &head, &prepared, &mut sequence, rows);
+    }
+    println!("{}, seed {seed}: {heads} heads, {rows} rows each, {reviews} reviews", parameters.name());
+}
+
+/// `cargo test --release -p tiresias-circuits --lib -- --ignored --nocapture ten_thousand`: some minutes.
+#[test]
+#[ignore = "long: ten thousand labels under insecure parameters, a thousand under real ones"]
+fn ten_thousand_labels_are_those_of_the_clear_twin() {
+    check_heads(&INSECURE_N64_N256_Q50_G2, 1, 2500, 4, 12);
+    check_heads(&N918_N2048_Q50_G2, 2, 200, 4, 4);
+    check_heads(&N918_N2048_Q50_L2_G2, 3, 25, 4, 4);
+    check_heads(&N918_N2048_Q50, 4, 25, 4, 4);
+}
+
+#[test]
+fn labels_of_real_parameters_are_those_of_the_clear_twin() {
+    check_heads(&N918_N2048_Q50_G2, 5, 2, 2, 2);
+}
+
 #[test]
 fn labels_are_those_of_the_clear_twin() {
     let mut sequence = Sequence(4);
@@ -107,13 +170,7 @@ fn labels_are_those_of_the_clear_twin() {
             let shape = HeadShape { features, classes, feature_bits: bits, weight_bits: bits };
             let head = head(shape, &mut sequence);
             let prepared = prepare(&head, decision, parameters, stages);
-            for item in 0..6 {
-                // Small rows give close scores.
-                let limit = shape.feature_limit() >> (2 * item).min(bits - 2);
-                let row: Vec<i64> = (0..features).map(|_| sequence.next(limit)).collect();
-                let label = clinic.label(&prepared, &row, item);
-                check(&head, prepared.plan(), &row, &label);
-            }
+            check_rows(&clinic, &head, &prepared, &mut sequence, 6);
         }
     }
 }
