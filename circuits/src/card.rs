@@ -5,14 +5,21 @@
 //! a card cannot downgrade a client.
 
 use serde::{Deserialize, Serialize};
-use tiresias_keys::{ConfigId, Parameters, Seed};
+use tiresias_keys::{BootstrapParameters, ConfigId, EvaluationKey, Parameters, Seed};
 
-use crate::{Error, HeadShape, Plan, Quantizer, head::check_labels, quantize::Scale};
+use crate::{
+    Error, HeadShape, Plan, Quantizer,
+    head::check_labels,
+    plan::{LabelPolicy, Policy},
+    quantize::Scale,
+};
 
 /// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
 
 const FORMAT: &str = "tiresias-card/v2";
+const SCORES: &str = "scores";
+const LABEL: &str = "label";
 
 /// A checked circuit card.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +67,16 @@ impl Card {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let plan = &self.plan;
-        let (shape, leak) = (plan.shape(), plan.leak());
+        let shape = plan.shape();
         let form = CardForm {
             format: FORMAT.to_owned(),
             name: self.name.clone(),
             version: self.version,
-            policy: "scores".to_owned(),
+            policy: match plan.policy() {
+                Policy::Scores => SCORES.to_owned(),
+                Policy::Label(_) => LABEL.to_owned(),
+            },
+            label: LabelForm::of(plan),
             privacy: plan.privacy().name().to_owned(),
             parameters: plan.parameters().name().to_owned(),
             features: shape.features,
@@ -82,21 +93,7 @@ impl Card {
             },
             score_scale: self.score_scale,
             gateway_seed: self.gateway_seed.to_string(),
-            implied: Implied {
-                t: plan.plaintext_bits(),
-                r: plan.response_bits(),
-                ciphertexts: plan.layout().ciphertexts,
-                features_per_ciphertext: plan.layout().block,
-                classes_per_group: plan.classes_per_group(),
-                groups: plan.response_shape().groups(),
-                request_element_bytes: plan.request_shape().encoded_len(),
-                response_element_bytes: plan.response_shape().encoded_len(),
-                log2_p_fail: None,
-                leak_bits_per_score: leak.bits_per_score,
-                leak_distance_log2: leak.statistical_distance_log2.map(tenths),
-                vectors_to_determine: leak.vectors_to_determine,
-                vectors_for_any_client: leak.vectors_for_any_client,
-            },
+            implied: Implied::of(plan),
         };
         let mut bytes = serde_json::to_vec_pretty(&form).unwrap_or_default();
         bytes.push(b'\n');
@@ -115,9 +112,6 @@ impl Card {
                 "its format is not tiresias-card/v2: use a client of the gateway's version",
             ));
         }
-        if form.policy != "scores" {
-            return Err(Error::CardForm("its policy is not scores, the one of this version"));
-        }
         let parameters = Parameters::by_name(&form.parameters)?;
         let shape = HeadShape {
             features: form.features,
@@ -125,7 +119,14 @@ impl Card {
             feature_bits: form.feature_bits,
             weight_bits: form.weight_bits,
         };
-        let plan = Plan::new(shape, form.privacy.parse()?)?;
+        let plan = match (form.policy.as_str(), &form.label) {
+            (SCORES, None) => Plan::new(shape, form.privacy.parse()?)?,
+            (LABEL, Some(label)) => Plan::label(shape, label.policy()?)?,
+            _ => return Err(Error::CardForm("its policy is neither scores nor, with its numbers, label")),
+        };
+        if plan.privacy().name() != form.privacy {
+            return Err(Error::CardMismatch("privacy"));
+        }
         if plan.parameters() != parameters {
             return Err(Error::CardMismatch("parameter set"));
         }
@@ -207,6 +208,8 @@ struct CardForm {
     name: String,
     version: u32,
     policy: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<LabelForm>,
     privacy: String,
     parameters: String,
     features: usize,
@@ -220,6 +223,37 @@ struct CardForm {
     score_scale: f64,
     gateway_seed: String,
     implied: Implied,
+}
+
+/// What a card states of its label.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelForm {
+    decision: String,
+    stages: usize,
+    zone: u64,
+    bootstrap: String,
+}
+
+impl LabelForm {
+    fn of(plan: &Plan) -> Option<Self> {
+        let Policy::Label(policy) = plan.policy() else { return None };
+        Some(Self {
+            decision: policy.decision.name().to_owned(),
+            stages: policy.stages,
+            zone: policy.zone,
+            bootstrap: policy.bootstrap.name().to_owned(),
+        })
+    }
+
+    fn policy(&self) -> Result<LabelPolicy, Error> {
+        Ok(LabelPolicy {
+            decision: self.decision.parse()?,
+            stages: self.stages,
+            zone: self.zone,
+            bootstrap: BootstrapParameters::by_name(&self.bootstrap)?,
+        })
+    }
 }
 
 /// The part of a card that follows from the rest, stated for readers who do not compute it.
@@ -240,28 +274,61 @@ struct Implied {
     leak_distance_log2: Option<f64>,
     vectors_to_determine: usize,
     vectors_for_any_client: usize,
+    /// For labels: the bits of a returned coefficient, bootstraps an answer, and bytes of the key that they need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer_bits: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bootstraps: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evaluation_key_bytes: Option<usize>,
 }
 
 impl Implied {
+    fn of(plan: &Plan) -> Self {
+        let (leak, label) = (plan.leak(), plan.label_policy());
+        Self {
+            t: plan.plaintext_bits(),
+            r: plan.response_bits(),
+            ciphertexts: plan.layout().ciphertexts,
+            features_per_ciphertext: plan.layout().block,
+            classes_per_group: plan.classes_per_group(),
+            groups: plan.response_shape().groups(),
+            request_element_bytes: plan.request_shape().encoded_len(),
+            response_element_bytes: plan.response_shape().encoded_len(),
+            log2_p_fail: label.map(|policy| tenths(policy.log2_p_fail(plan.shape()))),
+            leak_bits_per_score: leak.bits_per_score,
+            leak_distance_log2: leak.statistical_distance_log2.map(tenths),
+            vectors_to_determine: leak.vectors_to_determine,
+            vectors_for_any_client: leak.vectors_for_any_client,
+            answer_bits: label.map(|_| plan.answer_bits()),
+            bootstraps: label.map(|policy| policy.bootstraps(plan.shape())),
+            evaluation_key_bytes: label.map(|policy| EvaluationKey::encoded_len(policy.bootstrap)),
+        }
+    }
+
     fn check(&self, plan: &Plan) -> Result<(), Error> {
-        let (shape, leak) = (plan.response_shape(), plan.leak());
-        let same_distance = match (self.leak_distance_log2, leak.statistical_distance_log2) {
+        let implied = Self::of(plan);
+        // Stated to one decimal; the last one may round either way.
+        let same = |stated: Option<f64>, computed: Option<f64>| match (stated, computed) {
             (Some(stated), Some(computed)) => (stated - computed).abs() < 0.11,
             (stated, computed) => stated.is_none() && computed.is_none(),
         };
         for (what, agrees) in [
-            ("t", self.t == plan.plaintext_bits()),
-            ("r", self.r == plan.response_bits()),
-            ("layout", self.classes_per_group == shape.classes_per_group && self.groups == shape.groups()),
-            ("layout", self.ciphertexts == plan.layout().ciphertexts),
-            ("layout", self.features_per_ciphertext == plan.layout().block),
-            ("request size", self.request_element_bytes == plan.request_shape().encoded_len()),
-            ("response size", self.response_element_bytes == shape.encoded_len()),
-            ("failure probability", self.log2_p_fail.is_none()),
-            ("leak per score", self.leak_bits_per_score == leak.bits_per_score),
-            ("statistical distance", same_distance),
-            ("number of determining vectors", self.vectors_to_determine == leak.vectors_to_determine),
-            ("number of determining vectors", self.vectors_for_any_client == leak.vectors_for_any_client),
+            ("t", self.t == implied.t),
+            ("r", self.r == implied.r),
+            ("layout", self.classes_per_group == implied.classes_per_group && self.groups == implied.groups),
+            ("layout", self.ciphertexts == implied.ciphertexts),
+            ("layout", self.features_per_ciphertext == implied.features_per_ciphertext),
+            ("request size", self.request_element_bytes == implied.request_element_bytes),
+            ("response size", self.response_element_bytes == implied.response_element_bytes),
+            ("failure probability", same(self.log2_p_fail, implied.log2_p_fail)),
+            ("leak per score", self.leak_bits_per_score == implied.leak_bits_per_score),
+            ("statistical distance", same(self.leak_distance_log2, implied.leak_distance_log2)),
+            ("number of determining vectors", self.vectors_to_determine == implied.vectors_to_determine),
+            ("number of determining vectors", self.vectors_for_any_client == implied.vectors_for_any_client),
+            ("width of an answer", self.answer_bits == implied.answer_bits),
+            ("number of bootstraps", self.bootstraps == implied.bootstraps),
+            ("evaluation key size", self.evaluation_key_bytes == implied.evaluation_key_bytes),
         ] {
             if !agrees {
                 return Err(Error::CardMismatch(what));
@@ -272,70 +339,4 @@ impl Implied {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Privacy;
-
-    fn card() -> Card {
-        let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
-        let scales = (1..=30).map(|i| 0.1 * f64::from(i)).collect();
-        let scale = Scale::PerFeature { scales, offsets: (1..=30).map(f64::from).collect() };
-        let plan = Plan::new(shape, Privacy::Flooded).unwrap();
-        let quantizer = Quantizer::new(8, 30, scale).unwrap();
-        let labels = vec!["benign".into(), "malignant".into()];
-        Card::new("wdbc", 1, labels, quantizer, 0.001_234_5, plan, Seed::from_bytes([7; 32])).unwrap()
-    }
-
-    #[test]
-    fn a_card_round_trips_and_its_id_is_the_hash_of_its_bytes() {
-        let bytes = card().to_json();
-        let (read, id) = Card::from_json(&bytes).unwrap();
-        assert_eq!(read, card());
-        assert_eq!(id, ConfigId::of_card(&bytes));
-        assert_eq!(read.to_json(), bytes);
-    }
-
-    #[test]
-    fn a_card_cannot_downgrade() {
-        let text = String::from_utf8(card().to_json()).unwrap();
-        for (from, to, what) in [
-            ("\"t\": 20", "\"t\": 19", "t"),
-            ("\"r\": 33", "\"r\": 34", "r"),
-            ("\"classes_per_group\": 2", "\"classes_per_group\": 1", "layout"),
-            ("\"groups\": 1", "\"groups\": 2", "layout"),
-            ("\"ciphertexts\": 1", "\"ciphertexts\": 2", "layout"),
-            ("\"features_per_ciphertext\": 30", "\"features_per_ciphertext\": 15", "layout"),
-            ("\"privacy\": \"flooded\"", "\"privacy\": \"statistical\"", "parameter set"),
-            ("\"log2_p_fail\": null", "\"log2_p_fail\": -40.0", "failure probability"),
-            ("\"leak_bits_per_score\": 21", "\"leak_bits_per_score\": 2", "leak per score"),
-            (
-                "\"vectors_to_determine\": 31",
-                "\"vectors_to_determine\": 310",
-                "number of determining vectors",
-            ),
-            ("\"privacy\": \"flooded\"", "\"privacy\": \"open-weights\"", "r"),
-        ] {
-            assert!(text.contains(from), "the test's own text: {from}");
-            let error = Card::from_json(text.replace(from, to).as_bytes()).unwrap_err();
-            assert!(matches!(error, Error::CardMismatch(found) if found == what), "{to}: {error}");
-        }
-        for (from, to) in [
-            ("N2048_Q50", "N4096_Q100"),
-            ("N2048_Q50", "N2048_Q54"),
-            ("N2048_Q50", "INSECURE_N256"),
-            ("tiresias-card/v2", "tiresias-card/v1"),
-            ("\"scores\"", "\"label\""),
-            ("\"features\": 30", "\"features\": 31"),
-            ("\"features\": 30", "\"features\": 99999999"),
-            ("\"version\": 1", "\"version\": 0"),
-            ("\"wdbc\"", "\"../wdbc\""),
-            ("\"benign\"", "\"malignant\""),
-            ("\"policy\"", "\"extra\": 1, \"policy\""),
-        ] {
-            assert!(text.contains(from), "the test's own text: {from}");
-            assert!(Card::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
-        }
-        assert!(Card::from_json(b"").is_err());
-        assert!(Card::from_json(&vec![b' '; MAXIMUM_CARD_BYTES + 1]).is_err());
-    }
-}
+mod tests;

@@ -221,6 +221,15 @@ impl Plan {
         &self.policy
     }
 
+    /// The numbers of a label, where that is what an answer tells.
+    #[must_use]
+    pub fn label_policy(&self) -> Option<&LabelPolicy> {
+        match &self.policy {
+            Policy::Scores => None,
+            Policy::Label(policy) => Some(policy),
+        }
+    }
+
     /// How responses protect the weights.
     #[must_use]
     pub fn privacy(&self) -> Privacy {

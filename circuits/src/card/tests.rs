@@ -1,0 +1,99 @@
+use super::*;
+use tiresias_keys::bootstrap_parameters::N918_N2048_Q50_G2;
+
+use crate::{Privacy, QuantizedHead, plan::Decision};
+
+fn card() -> Card {
+    let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
+    let scales = (1..=30).map(|i| 0.1 * f64::from(i)).collect();
+    let scale = Scale::PerFeature { scales, offsets: (1..=30).map(f64::from).collect() };
+    let plan = Plan::new(shape, Privacy::Flooded).unwrap();
+    let quantizer = Quantizer::new(8, 30, scale).unwrap();
+    let labels = vec!["benign".into(), "malignant".into()];
+    Card::new("wdbc", 1, labels, quantizer, 0.001_234_5, plan, Seed::from_bytes([7; 32])).unwrap()
+}
+
+#[test]
+fn a_card_round_trips_and_its_id_is_the_hash_of_its_bytes() {
+    let bytes = card().to_json();
+    let (read, id) = Card::from_json(&bytes).unwrap();
+    assert_eq!(read, card());
+    assert_eq!(id, ConfigId::of_card(&bytes));
+    assert_eq!(read.to_json(), bytes);
+}
+
+#[test]
+fn a_card_cannot_downgrade() {
+    let text = String::from_utf8(card().to_json()).unwrap();
+    for (from, to, what) in [
+        ("\"t\": 20", "\"t\": 19", "t"),
+        ("\"r\": 33", "\"r\": 34", "r"),
+        ("\"classes_per_group\": 2", "\"classes_per_group\": 1", "layout"),
+        ("\"groups\": 1", "\"groups\": 2", "layout"),
+        ("\"ciphertexts\": 1", "\"ciphertexts\": 2", "layout"),
+        ("\"features_per_ciphertext\": 30", "\"features_per_ciphertext\": 15", "layout"),
+        ("\"privacy\": \"flooded\"", "\"privacy\": \"statistical\"", "parameter set"),
+        ("\"log2_p_fail\": null", "\"log2_p_fail\": -40.0", "failure probability"),
+        ("\"leak_bits_per_score\": 21", "\"leak_bits_per_score\": 2", "leak per score"),
+        ("\"vectors_to_determine\": 31", "\"vectors_to_determine\": 310", "number of determining vectors"),
+        ("\"privacy\": \"flooded\"", "\"privacy\": \"open-weights\"", "r"),
+    ] {
+        assert!(text.contains(from), "the test's own text: {from}");
+        let error = Card::from_json(text.replace(from, to).as_bytes()).unwrap_err();
+        assert!(matches!(error, Error::CardMismatch(found) if found == what), "{to}: {error}");
+    }
+    for (from, to) in [
+        ("N2048_Q50", "N4096_Q100"),
+        ("N2048_Q50", "N2048_Q54"),
+        ("N2048_Q50", "INSECURE_N256"),
+        ("tiresias-card/v2", "tiresias-card/v1"),
+        ("\"scores\"", "\"label\""),
+        ("\"features\": 30", "\"features\": 31"),
+        ("\"features\": 30", "\"features\": 99999999"),
+        ("\"version\": 1", "\"version\": 0"),
+        ("\"wdbc\"", "\"../wdbc\""),
+        ("\"benign\"", "\"malignant\""),
+        ("\"policy\"", "\"extra\": 1, \"policy\""),
+    ] {
+        assert!(text.contains(from), "the test's own text: {from}");
+        assert!(Card::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+    assert!(Card::from_json(b"").is_err());
+    assert!(Card::from_json(&vec![b' '; MAXIMUM_CARD_BYTES + 1]).is_err());
+}
+
+/// A card of a label that is planned for real parameters.
+fn label_card() -> Card {
+    let shape = HeadShape { features: 30, classes: 3, feature_bits: 8, weight_bits: 8 };
+    let weight = (0..90).map(|i| (i * 37 % 255 - 127) as i8).collect();
+    let head = QuantizedHead::new(shape, weight, vec![5, -7, 0]).unwrap();
+    let policy = LabelPolicy::for_head(&head, Decision::Argmax, &N918_N2048_Q50_G2, Some(2)).unwrap();
+    let quantizer = Quantizer::new(8, 30, Scale::PerTensor(0.5)).unwrap();
+    let labels = vec!["a".into(), "b".into(), "c".into()];
+    let plan = Plan::label(shape, policy).unwrap();
+    Card::new("triage", 3, labels, quantizer, 0.5, plan, Seed::from_bytes([7; 32])).unwrap()
+}
+
+#[test]
+fn a_card_of_a_label_round_trips_and_cannot_be_weakened() {
+    let bytes = label_card().to_json();
+    let (read, _) = Card::from_json(&bytes).unwrap();
+    assert_eq!((read.to_json(), read), (bytes.clone(), label_card()));
+    let text = String::from_utf8(bytes).unwrap();
+    for (from, to) in [
+        ("\"policy\": \"label\"", "\"policy\": \"scores\""),
+        ("\"decision\": \"argmax\"", "\"decision\": \"thresholds\""),
+        ("\"decision\": \"argmax\"", "\"decision\": \"best\""),
+        ("\"stages\": 2", "\"stages\": 3"),
+        ("\"stages\": 2", "\"stages\": 200"),
+        ("N918_N2048_Q50_G2", "N918_N2048_Q50_L2_G2"),
+        ("N918_N2048_Q50_G2", "INSECURE_N64_N256_Q50"),
+        ("\"privacy\": \"flooded\"", "\"privacy\": \"open-weights\""),
+        ("\"log2_p_fail\": -1", "\"log2_p_fail\": -2"),
+        ("\"evaluation_key_bytes\": 4", "\"evaluation_key_bytes\": 5"),
+        ("\"answer_bits\": 2", "\"answer_bits\": 20"),
+    ] {
+        assert!(text.contains(from), "the test's own text: {from}");
+        assert!(Card::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+}
