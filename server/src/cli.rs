@@ -44,6 +44,41 @@ pub enum ScaleArg {
     PerTensor,
 }
 
+/// What a client learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyArg {
+    /// The exact scores
+    Scores,
+    /// The label alone; clients need an evaluation key
+    Label,
+}
+
+/// What a label is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DecisionArg {
+    /// The class with the highest score
+    Argmax,
+    /// For each class whether its score is 0 or more
+    Thresholds,
+}
+
+/// With `--policy label`
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// With --policy label: the class with the highest score, or each class with a score of 0 or more; by default
+    /// argmax, and thresholds for one class
+    #[arg(long, value_enum)]
+    pub decision: Option<DecisionArg>,
+    /// With --policy label: bootstraps in which a sign is found. Fewer are faster, and answer what is too close as
+    /// `review`; by default as many as leave nothing undecided
+    #[arg(long)]
+    pub stages: Option<usize>,
+    /// With --policy label: the parameter set of bootstraps: N918_N2048_Q50 (the smallest key), N918_N2048_Q50_G2 (the
+    /// fastest), N918_N2048_Q50_L2, N918_N2048_Q50_L2_G2
+    #[arg(long, default_value = "N918_N2048_Q50_G2", value_name = "NAME")]
+    pub bootstrap: String,
+}
+
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -65,9 +100,12 @@ pub struct ImportArgs {
     /// A scale and an offset for each feature, or one scale for all
     #[arg(long, value_enum, default_value = "per-feature")]
     pub scale: ScaleArg,
-    /// What a client learns: scores
-    #[arg(long, default_value = "scores")]
-    pub policy: String,
+    /// What a client learns
+    #[arg(long, value_enum, default_value = "scores")]
+    pub policy: PolicyArg,
+    /// How a label is found
+    #[command(flatten)]
+    pub label: LabelArgs,
     /// How responses protect the weights: flooded, statistical (a flood that hides all noise, at four times the bytes) or open-weights
     #[arg(long, default_value = "flooded")]
     pub privacy: String,

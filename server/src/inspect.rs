@@ -8,12 +8,16 @@ use std::{
 
 use serde_json::{Value, json};
 use tiresias_circuits::{
-    Card, Features, LinearHead, Plan, Privacy, QuantizedHead, Quantizer, clear, quantize::Granularity, scores,
+    Card, Features, HeadShape, LinearHead, Plan, Privacy, QuantizedHead, Quantizer, clear,
+    label::Label,
+    plan::{Decision, LabelPolicy},
+    quantize::Granularity,
+    scores,
 };
-use tiresias_keys::Seed;
+use tiresias_keys::{BootstrapParameters, EvaluationKey, Seed};
 
 use crate::{
-    cli::{EvaluateArgs, ImportArgs, ModelArgs, ScaleArg},
+    cli::{DecisionArg, EvaluateArgs, ImportArgs, ModelArgs, PolicyArg, ScaleArg},
     import,
     repository::{self, Repository, StoredModel, read_file},
 };
@@ -38,9 +42,9 @@ pub enum Error {
     /// The repository or a file could not be read or written.
     #[error(transparent)]
     Repository(#[from] repository::Error),
-    /// Only the policy `scores` exists in this version.
-    #[error("--policy: this version answers scores alone")]
-    Policy,
+    /// A label with another privacy than `flooded`.
+    #[error("--privacy: a label is always flooded; leave the option out")]
+    LabelPrivacy,
     /// A labels file that is not UTF-8 text.
     #[error("the labels file is not UTF-8 text with one label a line")]
     Labels,
@@ -60,7 +64,7 @@ impl Error {
             Self::Import { source } => source.code(),
             Self::Circuit(error) => error.code(),
             Self::Repository(error) => error.code(),
-            Self::Policy => "policy",
+            Self::LabelPrivacy => "label_privacy",
             Self::Labels => "bad_labels",
             Self::Entropy(_) => "entropy",
             Self::Output(_) => "output",
@@ -70,9 +74,6 @@ impl Error {
 
 /// Reads, quantizes and stores a head.
 pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
-    if args.policy != "scores" {
-        return Err(Error::Policy);
-    }
     let name = args.head.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let imported = import::read_head(name, &read_file(&args.head, MAXIMUM_HEAD_BYTES)?)
         .map_err(|source| Error::Import { source })?;
@@ -88,7 +89,10 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
     };
     let quantizer = Quantizer::calibrate(&calibration, args.bits, granularity)?;
     let quantized = QuantizedHead::quantize(&head, &quantizer, args.weight_bits.unwrap_or(args.bits))?;
-    let plan = Plan::new(*quantized.head.shape(), args.privacy.parse()?)?;
+    let plan = match args.policy {
+        PolicyArg::Scores => Plan::new(*quantized.head.shape(), args.privacy.parse()?)?,
+        PolicyArg::Label => plan_label(args, &quantized.head)?,
+    };
     let agreement = agreement(&head, &quantized.head, &quantizer, quantized.score_scale, &calibration)?;
 
     let repository = Repository::new(&args.repo);
@@ -114,6 +118,8 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
             "calibration_label_agreement": agreement,
             "weights_limited_by_bias": quantized.limited_by_bias,
             "ignored_operators": imported.ignored,
+            "stages": plan.label_policy().map(|policy| policy.stages),
+            "zone": plan.label_policy().map(|policy| policy.zone),
         });
         writeln!(out, "{line}")?;
         return Ok(());
@@ -125,6 +131,17 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         100.0 * agreement,
         calibration.rows()
     )?;
+    if let Some(policy) = plan.label_policy() {
+        let bootstraps = policy.bootstraps(plan.shape());
+        writeln!(out, "a label takes {bootstraps} bootstraps: {} stages a sign", policy.stages)?;
+        if policy.zone > 0 {
+            let zone = policy.zone as f64 * quantized.score_scale;
+            writeln!(
+                out,
+                "decisions by less than {zone:.4} may be answered `review`; more stages leave none"
+            )?;
+        }
+    }
     if quantized.limited_by_bias {
         writeln!(out, "note: a large bias sets the step of the weights, which use fewer than their bits")?;
     }
@@ -132,6 +149,23 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         writeln!(out, "left to the client: {}", imported.ignored.join(", "))?;
     }
     Ok(())
+}
+
+/// The plan of a label: as many stages as leave nothing undecided, or as the owner wants.
+fn plan_label(args: &ImportArgs, head: &QuantizedHead) -> Result<Plan, Error> {
+    if args.privacy.parse::<Privacy>()? != Privacy::Flooded {
+        return Err(Error::LabelPrivacy);
+    }
+    let decision = match args.label.decision {
+        Some(DecisionArg::Argmax) => Decision::Argmax,
+        Some(DecisionArg::Thresholds) => Decision::Thresholds,
+        None if head.shape().classes == 1 => Decision::Thresholds,
+        None => Decision::Argmax,
+    };
+    let bootstrap =
+        BootstrapParameters::by_name(&args.label.bootstrap).map_err(tiresias_circuits::Error::from)?;
+    let policy = LabelPolicy::for_head(head, decision, bootstrap, args.label.stages)?;
+    Ok(Plan::label(*head.shape(), policy)?)
 }
 
 /// The share of calibration rows whose label the quantized head keeps.
@@ -168,7 +202,8 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
     let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (key, value) in facts.as_object().into_iter().flatten().filter(|(key, _)| *key != "leak") {
         let value = match key.as_str() {
-            "log2_p_fail" => "none: the answer is always exact".into(),
+            "log2_p_fail" if value.is_null() => "none: the answer is always exact".into(),
+            "log2_p_fail" => format!("{:.1}", value.as_f64().unwrap_or_default()),
             "noise_bound_log2" => format!("{:.1}", value.as_f64().unwrap_or_default()),
             _ => words(value),
         };
@@ -195,8 +230,8 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
 
 fn facts(model: &StoredModel) -> Value {
     let (card, plan) = (&model.card, model.card.plan());
-    let (shape, leak) = (plan.shape(), plan.leak());
-    json!({
+    let (shape, leak, label) = (plan.shape(), plan.leak(), plan.label_policy());
+    let mut facts = json!({
         "name": card.name(),
         "version": card.version(),
         "config_id": model.config.to_string(),
@@ -213,7 +248,8 @@ fn facts(model: &StoredModel) -> Value {
         "request_bytes": plan.request_shape().encoded_len(),
         "response_bytes": plan.response_shape().encoded_len(),
         "noise_bound_log2": (plan.noise_bound() as f64).log2(),
-        "log2_p_fail": Value::Null,
+        "log2_p_fail": label.map(|policy| policy.log2_p_fail(shape)),
+        "policy": if label.is_some() { "label" } else { "scores" },
         "privacy": plan.privacy().name(),
         "leak": {
             "bits_per_score": leak.bits_per_score,
@@ -221,9 +257,29 @@ fn facts(model: &StoredModel) -> Value {
         },
         "vectors_to_determine": leak.vectors_to_determine,
         "vectors_for_any_client": leak.vectors_for_any_client,
-        "bootstraps": 0,
-        "evaluation_key_bytes": 0,
-    })
+        "bootstraps": label.map_or(0, |policy| policy.bootstraps(shape)),
+        "evaluation_key_bytes": label.map_or(0, |policy| EvaluationKey::encoded_len(policy.bootstrap)),
+    });
+    if let Some(policy) = label {
+        facts["decision"] = policy.decision.name().into();
+        facts["stages"] = policy.stages.into();
+        facts["zone"] = policy.zone.into();
+        facts["zone_score"] = (policy.zone as f64 * card.score_scale()).into();
+        facts["bootstrap_parameters"] = policy.bootstrap.name().into();
+        facts["predicted_core_seconds"] = predicted_core_seconds(policy, shape).into();
+    }
+    facts
+}
+
+/// Seconds of one core with AVX-512 IFMA, from the milliseconds of a bootstrap in benches/README.md.
+fn predicted_core_seconds(policy: &LabelPolicy, shape: &HeadShape) -> f64 {
+    let milliseconds = match (policy.bootstrap.group(), policy.bootstrap.rotation().levels) {
+        (1, 1) => 18.3,
+        (1, _) => 26.3,
+        (_, 1) => 9.2,
+        _ => 14.8,
+    };
+    policy.bootstraps(shape) as f64 * milliseconds / 1e3
 }
 
 /// Scores features in the clear.
@@ -232,7 +288,16 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
     let card = &model.card;
     let rows = read_features(&args.features, card.plan().shape().features)?;
     for (index, row) in rows.iter().enumerate() {
-        let scores_q = clear::scores(&model.head, &card.quantizer().quantize(row)?.values)?;
+        let row = card.quantizer().quantize(row)?.values;
+        if let Some(policy) = card.plan().label_policy() {
+            let label = named(card, &clear::label(&model.head, policy.decision, &row)?);
+            match args.model.json {
+                true => writeln!(out, "{}", json!({"index": index, "label": label}))?,
+                false => writeln!(out, "{index:>6}  {label}")?,
+            }
+            continue;
+        }
+        let scores_q = clear::scores(&model.head, &row)?;
         let reading = scores::read(&scores_q, card.score_scale());
         let label = reading.class.and_then(|class| card.labels().get(class));
         if args.model.json {
@@ -250,6 +315,17 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+/// A label in the card's words: a class, or the list of classes whose score is 0 or more.
+fn named(card: &Card, label: &Label) -> Value {
+    match label {
+        Label::Class(class) => class.and_then(|class| card.labels().get(class)).cloned().into(),
+        Label::Findings(findings) => {
+            let found = card.labels().iter().zip(findings).filter(|(_, finding)| **finding == Some(true));
+            found.map(|(label, _)| Value::from(label.as_str())).collect()
+        }
+    }
 }
 
 fn read_features(path: &Path, columns: usize) -> Result<Features, Error> {

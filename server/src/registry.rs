@@ -11,7 +11,7 @@ use std::{
 };
 
 use hyper::body::Bytes;
-use tiresias_circuits::{Card, card::check_name, evaluate::PreparedHead};
+use tiresias_circuits::{Card, card::check_name, evaluate::PreparedHead, label::PreparedLabel, plan::Policy};
 use tiresias_keys::ConfigId;
 
 use crate::{
@@ -31,14 +31,31 @@ pub(crate) struct ServedModel {
     pub(crate) card: Card,
     pub(crate) card_bytes: Bytes,
     pub(crate) config: ConfigId,
-    pub(crate) head: PreparedHead,
+    pub(crate) head: ServedHead,
+}
+
+/// A head, ready to be evaluated.
+pub(crate) enum ServedHead {
+    Scores(PreparedHead),
+    Label(PreparedLabel),
 }
 
 impl ServedModel {
-    fn new(stored: StoredModel) -> Self {
+    /// Errors where a label's stages or zone are not those of its weights.
+    fn new(stored: StoredModel) -> Result<Self, repository::Error> {
         let StoredModel { card, card_bytes, config, head } = stored;
-        let head = PreparedHead::new(&head, *card.plan(), config, *card.gateway_seed());
-        Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head }
+        let (plan, seed) = (*card.plan(), *card.gateway_seed());
+        let head = match plan.policy() {
+            Policy::Scores => ServedHead::Scores(PreparedHead::new(&head, plan, config, seed)),
+            Policy::Label(_) => {
+                let prepared = PreparedLabel::new(&head, plan, config, seed);
+                ServedHead::Label(prepared.map_err(|source| repository::Error::Card {
+                    path: format!("{}/{}", card.name(), card.version()).into(),
+                    source,
+                })?)
+            }
+        };
+        Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head })
     }
 }
 
@@ -94,7 +111,7 @@ impl Registry {
     pub(crate) fn open(repository: Repository, data: Option<&DataDirectory>) -> Result<Self, Error> {
         let mut models: BTreeMap<String, Versions> = BTreeMap::new();
         for stored in repository.load_all()? {
-            let model = Arc::new(ServedModel::new(stored));
+            let model = Arc::new(ServedModel::new(stored)?);
             models.entry(model.card.name().to_owned()).or_default().insert(model.card.version(), model);
         }
         if models.is_empty() {
@@ -187,8 +204,8 @@ impl Registry {
                 new.unavailable.insert(key, "unloaded");
                 continue;
             }
-            match self.repository.load(name, Some(version)) {
-                Ok(stored) => new.insert(Arc::new(ServedModel::new(stored))),
+            match self.repository.load(name, Some(version)).and_then(ServedModel::new) {
+                Ok(model) => new.insert(Arc::new(model)),
                 // It went between the listing and the reading.
                 Err(repository::Error::Missing { .. }) => {}
                 Err(error) => {

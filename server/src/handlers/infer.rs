@@ -18,7 +18,7 @@ use crate::{
     error::ApiError,
     gateway::Gateway,
     protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts},
-    registry::ServedModel,
+    registry::{ServedHead, ServedModel},
     tenants::Tenant,
 };
 
@@ -176,7 +176,11 @@ fn evaluate(
     let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
     for ((features, digest), item) in decoded.iter().zip(0_u32..) {
         let started = Instant::now();
-        let scores = model.head.evaluate(features, *digest, seed, item).map_err(|_| ApiError::Internal)?;
+        let scores = match &model.head {
+            ServedHead::Scores(head) => head.evaluate(features, *digest, seed, item),
+            ServedHead::Label(_) => return Err(ApiError::Internal),
+        };
+        let scores = scores.map_err(|_| ApiError::Internal)?;
         elapsed += started.elapsed();
         // Each answer is packed at once: unpacked ones are several times as large.
         elements.push(scores.to_bytes(&shape));
