@@ -12,7 +12,7 @@ use crate::{
     config::Limits,
     error::ApiError,
     gateway::Gateway,
-    protocol::{Expected, INPUT, OUTPUT},
+    protocol::{Expected, INPUT, output},
     registry::{ServedModel, Snapshot},
     tenants::Tenant,
 };
@@ -74,13 +74,16 @@ impl Gateway {
             "versions": versions,
             "platform": "tiresias_linear",
             "inputs": [tensor(INPUT)],
-            "outputs": [tensor(OUTPUT)],
+            "outputs": [tensor(output(model.card.plan().policy()))],
             "parameters": {
                 "config_id": model.config.to_string(),
                 "maximum_batch": expected.maximum_batch.min(burst),
                 "maximum_body_bytes": expected.maximum_body(),
             },
         });
+        if let Some(policy) = model.card.plan().label_policy() {
+            metadata["parameters"]["evaluation_key_parameters"] = policy.bootstrap.name().into();
+        }
         if let Some(limit) = tenant.policy.budget {
             let left = self.budgets.left(&tenant.id, &model.name, limit);
             metadata["parameters"]["budget_left"] = left.into();

@@ -3,6 +3,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use serde::{Deserialize, Serialize};
+use tiresias_circuits::plan::Policy;
 
 use crate::error::ApiError;
 
@@ -10,8 +11,13 @@ use crate::error::ApiError;
 pub(crate) const HEADER_LENGTH: &str = "inference-header-content-length";
 /// The one input tensor of a model.
 pub(crate) const INPUT: &str = "features";
-/// The one output tensor of a model with the policy `scores`.
-pub(crate) const OUTPUT: &str = "scores";
+/// The one output tensor of a model, by its policy.
+pub(crate) fn output(policy: &Policy) -> &'static str {
+    match policy {
+        Policy::Scores => "scores",
+        Policy::Label(_) => "label",
+    }
+}
 /// The largest batch that a gateway can be configured to take.
 pub(crate) const LARGEST_BATCH: usize = 4096;
 /// JSON beside the ciphertexts may take this much.
@@ -38,7 +44,9 @@ impl Expected {
 pub(crate) struct InferRequest {
     /// Echoed in the response.
     pub(crate) id: Option<String>,
-    /// Whether the scores go back as binary tensor data.
+    /// The id of the evaluation key, where the model needs one.
+    pub(crate) evaluation_key: Option<String>,
+    /// Whether the answers go back as binary tensor data.
     pub(crate) binary_output: bool,
     /// The elements of `features`, whatever they hold.
     pub(crate) elements: Vec<Vec<u8>>,
@@ -57,6 +65,7 @@ struct RequestForm {
 #[derive(Deserialize, Default)]
 struct RequestParameters {
     config_id: Option<String>,
+    evaluation_key: Option<String>,
     #[serde(default)]
     binary_data_output: bool,
 }
@@ -150,8 +159,8 @@ impl<'a> Envelope<'a> {
         self.form.parameters.config_id.as_deref()
     }
 
-    /// Takes the elements out.
-    pub(crate) fn into_request(self, maximum_batch: usize) -> Result<InferRequest, ApiError> {
+    /// Takes the elements out of a request for a model whose output tensor is `output`.
+    pub(crate) fn into_request(self, maximum_batch: usize, output: &str) -> Result<InferRequest, ApiError> {
         let Self { form, binary } = self;
         let [input] = form.inputs.as_slice() else {
             return Err(ApiError::WrongTensor("a request has exactly one input, `features`"));
@@ -159,12 +168,21 @@ impl<'a> Envelope<'a> {
         let elements = read_elements(input, binary, maximum_batch)?;
         let binary_output = match form.outputs.as_slice() {
             [] => form.parameters.binary_data_output,
-            [output] if output.name == OUTPUT => {
-                output.parameters.binary_data.unwrap_or(form.parameters.binary_data_output)
+            [wanted] if wanted.name == output => {
+                wanted.parameters.binary_data.unwrap_or(form.parameters.binary_data_output)
             }
-            _ => return Err(ApiError::WrongTensor("the one output of this model is `scores`")),
+            _ => {
+                return Err(ApiError::WrongTensor(
+                    "the one output of a model is `scores` or `label`, as its policy is",
+                ));
+            }
         };
-        Ok(InferRequest { id: form.id, binary_output, elements })
+        Ok(InferRequest {
+            id: form.id,
+            evaluation_key: form.parameters.evaluation_key,
+            binary_output,
+            elements,
+        })
     }
 }
 
@@ -247,6 +265,8 @@ pub(crate) struct InferResponse {
 pub(crate) struct ResponseFacts<'a> {
     pub(crate) model: &'a str,
     pub(crate) version: u32,
+    /// The output tensor.
+    pub(crate) output: &'static str,
     pub(crate) config_id: String,
     pub(crate) evaluate_us: u64,
     /// Vectors left of the tenant's budget, where there is one.
@@ -306,7 +326,7 @@ impl InferResponse {
                 budget_left: facts.budget_left,
             },
             outputs: [Output {
-                name: OUTPUT,
+                name: facts.output,
                 datatype: "BYTES",
                 shape: [elements.len()],
                 parameters: request.binary_output.then_some(BinarySize { binary_data_size: binary_size }),

@@ -17,7 +17,7 @@ use crate::{
     compute::Ask,
     error::ApiError,
     gateway::Gateway,
-    protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts},
+    protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts, output},
     registry::{ServedHead, ServedModel},
     tenants::Tenant,
 };
@@ -49,6 +49,7 @@ impl Gateway {
             let limits = &self.settings.load().limits;
             (model.expected(limits), limits.body_timeout)
         };
+        let output = output(model.card.plan().policy());
         let header_length = header_length(&request)?;
         let room = expected.maximum_body().min(body::declared(&request));
         let _memory = self.memory.take(&tenant.id, room)?;
@@ -58,7 +59,7 @@ impl Gateway {
         if let Some(stated) = envelope.config_id() {
             self.check_stated(&model, stated)?;
         }
-        let mut request = envelope.into_request(expected.maximum_batch)?;
+        let mut request = envelope.into_request(expected.maximum_batch, output)?;
         drop(body);
         let decoded = self.decode(&model, std::mem::take(&mut request.elements))?;
 
@@ -77,6 +78,7 @@ impl Gateway {
         let facts = ResponseFacts {
             model: model.card.name(),
             version: model.card.version(),
+            output,
             config_id: model.config.to_string(),
             evaluate_us: elapsed.as_micros() as u64,
             budget_left,

@@ -22,7 +22,7 @@ fn binary_request(elements: &[&[u8]]) -> (Vec<u8>, String) {
 }
 
 fn parse(body: &[u8], header_length: Option<&str>) -> Result<InferRequest, ApiError> {
-    Envelope::open(body, header_length)?.into_request(2)
+    Envelope::open(body, header_length)?.into_request(2, "scores")
 }
 
 #[test]
@@ -79,8 +79,14 @@ fn every_broken_rule_has_its_error() {
 fn responses_carry_their_elements_either_way() {
     let (body, length) = binary_request(&[b"abcde"]);
     let mut request = parse(&body, Some(&length)).unwrap();
-    let facts =
-        ResponseFacts { model: "m", version: 3, config_id: "c".into(), evaluate_us: 5, budget_left: Some(9) };
+    let facts = ResponseFacts {
+        model: "m",
+        version: 3,
+        output: "scores",
+        config_id: "c".into(),
+        evaluate_us: 5,
+        budget_left: Some(9),
+    };
     let elements = [b"scores\x01".to_vec()];
     let text = InferResponse::new(&request, &facts, &elements).unwrap();
     assert_eq!(text.header_length, None);
