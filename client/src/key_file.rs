@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     fn passphrase(text: &'static str) -> impl FnOnce() -> Result<SecretString, Error> {
-        || Ok(SecretString::from(text))
+        move || Ok(SecretString::from(text))
     }
 
     fn no_passphrase() -> Result<SecretString, Error> {
