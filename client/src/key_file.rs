@@ -76,7 +76,7 @@ impl KeyFile {
         let bytes = key.evaluation_key()?.to_bytes();
         let id = KeyId::of_evaluation_key(&bytes);
         let made = Self { path: path.to_owned(), protection, key, id };
-        made.write(false)?;
+        made.write(&id, false)?;
         files::write_whole(&beside, &bytes, Readers::All, false)?;
         Ok((made, Frame { bytes, is_new: false }))
     }
@@ -138,14 +138,15 @@ impl KeyFile {
             Err(error) => return Err(error),
         }
         let bytes = self.key.evaluation_key()?.to_bytes();
-        self.id = KeyId::of_evaluation_key(&bytes);
-        self.write(true)?;
+        let id = KeyId::of_evaluation_key(&bytes);
+        self.write(&id, true)?;
+        self.id = id;
         files::write_whole(&path, &bytes, Readers::All, true)?;
         Ok(Frame { bytes, is_new: true })
     }
 
-    fn write(&self, replace: bool) -> Result<(), Error> {
-        let mut bytes = encode(&self.key, &self.id);
+    fn write(&self, id: &KeyId, replace: bool) -> Result<(), Error> {
+        let mut bytes = encode(&self.key, id);
         if let Protection::Passphrase(passphrase) = &self.protection {
             bytes = Zeroizing::new(sealed::seal(&bytes, passphrase.clone())?);
         }
@@ -322,7 +323,7 @@ mod tests {
         let (path, good) = (file.path.clone(), fs::read(&file.path).unwrap());
         let create = || KeyFile::create(&path, &N918_N2048_Q50, Protection::FileMode);
         assert!(matches!(create(), Err(Error::OutputExists { path: found }) if found == path));
-        assert!(matches!(file.write(false), Err(Error::OutputExists { .. })));
+        assert!(matches!(file.write(file.id(), false), Err(Error::OutputExists { .. })));
         assert!(fs::read(&path).unwrap() == good);
         fs::remove_file(&path).unwrap();
         assert!(matches!(create(), Err(Error::OutputExists { path: found }) if found == beside));
