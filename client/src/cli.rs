@@ -2,7 +2,12 @@
 
 use std::{fmt, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use tiresias_keys::BootstrapParameters;
 use zeroize::Zeroizing;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
@@ -37,6 +42,17 @@ pub enum Command {
     Encrypt(EncryptArgs),
     /// The second half of `infer`, from files
     Decrypt(DecryptArgs),
+    /// Make a long-lived key for models that need one, and give a gateway its evaluation key
+    ///
+    /// The secret key is stored in a file and goes nowhere. The evaluation key, with which nothing can be decrypted, is
+    /// stored beside it and uploaded, unless the gateway has it. The same command with the same file uploads the same
+    /// bytes again where a gateway has dropped them.
+    #[command(
+        override_usage = "tiresias enroll [OPTIONS] --gateway <URL> --key-file <FILE> --parameters <NAME>\n       \
+                          tiresias enroll [OPTIONS] --gateway <URL> --remove <--key-file <FILE>|--key-id <ID>>\n       \
+                          tiresias enroll [OPTIONS] --gateway <URL> --list"
+    )]
+    Enroll(EnrollArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -71,6 +87,8 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
     pub connect_timeout: u64,
     /// Seconds from the first byte of a request to the last of its answer
+    ///
+    /// The upload of an evaluation key may take longer, as long as its bytes flow.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
     /// How often to try again where nothing can have been evaluated
@@ -78,7 +96,7 @@ pub struct NetworkArgs {
     /// A failed attempt to connect is repeated after a growing pause, certificate errors excepted. A request that the
     /// gateway refuses for now (429, 503) is encrypted afresh and asked again after the gateway's Retry-After; for
     /// one request, these waits together take at most the seconds of --timeout. A request that may have reached the
-    /// gateway is never sent twice.
+    /// gateway is never sent twice, except for that of an evaluation key, which may arrive twice.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(0..=20))]
     pub retries: u32,
     /// An HTTP proxy to tunnel through, `http://[user:password@]host:port`
@@ -234,4 +252,48 @@ pub struct DecryptArgs {
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// `enroll`
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// Where to
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
+    /// The file of the long-lived key; made where there is none
+    ///
+    /// An age file under a passphrase (scrypt), mode 0600. The evaluation key lies beside it, in FILE.evaluation-key. An
+    /// existing file is never overwritten by another key.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "key_id"])]
+    pub key_file: Option<PathBuf>,
+    /// The parameter set of a new key, as the circuit card names it
+    #[arg(long, value_name = "NAME", value_parser = bootstrap_parameters())]
+    pub parameters: Option<&'static BootstrapParameters>,
+    /// The passphrase of the key file, on the first line of a file; asked for on the terminal by default
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Store a new key in the clear, under its file mode alone
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub unencrypted_key_file: bool,
+    /// Have the gateway delete the evaluation key; the files here stay
+    #[arg(long, conflicts_with_all = ["parameters", "unencrypted_key_file"])]
+    pub remove: bool,
+    /// Name the evaluation key to remove by its id, without a key file
+    #[arg(long, value_name = "ID", requires = "remove", conflicts_with = "key_file")]
+    pub key_id: Option<String>,
+    /// Show which evaluation keys of this clinic the gateway has
+    #[arg(long, conflicts_with_all = ["remove", "key_file", "parameters", "passphrase_file", "unencrypted_key_file"])]
+    pub list: bool,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+/// Sets are chosen from this program's own table.
+fn bootstrap_parameters() -> impl TypedValueParser<Value = &'static BootstrapParameters> {
+    let names = PossibleValuesParser::new(BootstrapParameters::ALL.map(BootstrapParameters::name));
+    names.try_map(|name| BootstrapParameters::by_name(&name))
 }

@@ -3,4 +3,5 @@
 pub mod decrypt;
 pub mod demo;
 pub mod encrypt;
+pub mod enroll;
 pub mod infer;

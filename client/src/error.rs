@@ -87,8 +87,8 @@ pub enum Error {
     /// There is no usable passphrase.
     #[error("passphrase: {0}")]
     Passphrase(&'static str),
-    /// The passphrase does not open the state.
-    #[error("the passphrase is wrong; the state is kept as it is")]
+    /// The passphrase does not open the file.
+    #[error("the passphrase is wrong; the file is kept as it is")]
     WrongPassphrase,
     /// A file could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -107,6 +107,14 @@ pub enum Error {
     /// A state file that is not whole.
     #[error("the state file is damaged or of another version: encrypt again")]
     State,
+    /// A key file that cannot be used.
+    #[error("{path}: {reason}", path = path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The number of answers differs from the number of encrypted vectors.
     #[error("got {got} answers for {expected} encrypted vectors")]
     AnswerCount {
@@ -156,6 +164,12 @@ impl Refusal {
     pub fn is_other_card(&self) -> bool {
         matches!((self.status, self.code.as_str()), (409, "config_mismatch") | (410, "config_retired"))
     }
+
+    /// Whether the gateway lacks this clinic's evaluation key, or has it no longer.
+    #[must_use]
+    pub fn is_missing_key(&self) -> bool {
+        self.status == 404 && self.action == "upload_key"
+    }
 }
 
 impl Error {
@@ -187,6 +201,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::TooLarge { .. } => "file_too_large",
             Self::State => "state",
+            Self::KeyFile { .. } => "key_file",
             Self::AnswerCount { .. } => "answer_count",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
@@ -40,14 +40,55 @@ pub(crate) fn create_own(path: &Path) -> Result<File, Error> {
     options.open(path).map_err(at(path))
 }
 
+/// Who may read a file that is written whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Whoever the process's mask allows.
+    All,
+}
+
+/// Writes a file whole or not at all: under another name beside it, flushed to the disk, then renamed. A file of that
+/// name is replaced only where that is asked for.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], readers: Readers, replace: bool) -> Result<(), Error> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tiresias-");
+    #[cfg(unix)]
+    {
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    let mut file = builder.tempfile_in(parent.unwrap_or(Path::new("."))).map_err(at(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
+    let named = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    named.map_err(|failed| match failed.error.kind() {
+        io::ErrorKind::AlreadyExists => Error::OutputExists { path: path.to_owned() },
+        _ => at(path)(failed.error),
+    })?;
+    sync_directory_of(path)
+}
+
 /// Opens a file for reading and writing, if it is a regular file and no symbolic link.
 pub(crate) fn open_own(path: &Path) -> Result<File, Error> {
+    open_regular(path, OpenOptions::new().read(true).write(true))
+}
+
+/// The same for reading alone.
+pub(crate) fn open_own_to_read(path: &Path) -> Result<File, Error> {
+    open_regular(path, OpenOptions::new().read(true))
+}
+
+fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, Error> {
     let not_regular = || Error::NotRegular { path: path.to_owned() };
     let named = fs::symlink_metadata(path).map_err(at(path))?;
     if !named.is_file() {
         return Err(not_regular());
     }
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(at(path))?;
+    let file = options.open(path).map_err(at(path))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;

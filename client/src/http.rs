@@ -1,19 +1,20 @@
 //! HTTP/1.1 over TLS 1.3 to one gateway, one request at a time.
 //!
-//! What it never does: it sends no request a second time once a byte of it was written, because the gateway may have
-//! evaluated and counted it. Connecting is tried again, and a connection that the gateway closed between two requests
-//! is opened again.
+//! What it never does: it sends no request for inference a second time once a byte of it was written, because the
+//! gateway may have evaluated and counted it. Connecting is tried again, a connection that the gateway closed between two
+//! requests is opened again, and what may safely arrive twice, an evaluation key ([`keys`]), is sent again.
 
 mod dial;
 mod exchange;
+pub mod keys;
 mod patience;
+mod payload;
 mod proxy;
 mod socket;
 mod tls;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::Bytes,
@@ -26,6 +27,7 @@ use self::{
     dial::Dialer,
     exchange::{Broken, Reply, Wire},
     patience::{Backoff, Patience},
+    payload::Payload,
 };
 use crate::{
     Error, Model,
@@ -146,7 +148,8 @@ impl Connection {
             (HeaderName::from_static(oip::HEADER_LENGTH), body.header_length.to_string()),
         ];
         let limit = oip::maximum_response(batch, card.plan().response_shape().encoded_len());
-        let reply = self.request(&Method::POST, &path, &headers, body.bytes.into(), limit).await?;
+        let reply =
+            self.request(&Method::POST, &path, &headers, Bytes::from(body.bytes).into(), limit).await?;
         let header_length = reply
             .headers
             .get(oip::HEADER_LENGTH)
@@ -169,20 +172,20 @@ impl Connection {
         let headers: Vec<_> = known.map(|tag| (IF_NONE_MATCH, tag)).into_iter().collect();
         let mut patience = self.patience();
         loop {
-            match self.request(&Method::GET, path, &headers, Bytes::new(), limit).await {
+            match self.request(&Method::GET, path, &headers, Bytes::new().into(), limit).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => patience.after(error, &self.stop).await?,
             }
         }
     }
 
-    /// Sends one request, once. Any answer but 200, and 304 where it was asked for, is the gateway's error.
+    /// Sends one request, once. Any answer but success, and 304 where it was asked for, is the gateway's error.
     async fn request(
         &mut self,
         method: &Method,
         path: &str,
         headers: &[(HeaderName, String)],
-        body: Bytes,
+        payload: Payload,
         limit: usize,
     ) -> Result<Reply, Error> {
         let mut backoff = Backoff::new();
@@ -197,8 +200,9 @@ impl Connection {
             for (name, value) in headers {
                 request = request.header(name, value);
             }
-            let request = request.body(Full::new(body.clone())).map_err(|_| Error::Url)?;
-            let exchange = tokio::time::timeout(self.timeout, wire.exchange(request, limit));
+            let request = request.body(payload.clone()).map_err(|_| Error::Url)?;
+            let exchange = wire.exchange(request, limit);
+            let exchange = Payload::within(self.timeout, payload.progress(), exchange);
             let broken = match self.stop.or_insisted(exchange).await? {
                 Err(_) => return Err(Error::Transport("it took longer than the seconds of --timeout")),
                 Ok(Ok(reply)) => {
@@ -241,9 +245,14 @@ fn model_path(name: &str, version: Option<u32>) -> String {
 
 fn judge(reply: Reply) -> Result<Reply, Error> {
     match reply.status {
-        StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(reply),
+        status if is_success(status) || status == StatusCode::NOT_MODIFIED => Ok(reply),
         status => Err(Error::Gateway(Box::new(refusal(status, &reply.headers, &reply.body)))),
     }
+}
+
+/// Whether the gateway did the whole of what it was asked.
+fn is_success(status: StatusCode) -> bool {
+    matches!(status, StatusCode::OK | StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT)
 }
 
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {

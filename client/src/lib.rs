@@ -6,32 +6,36 @@
 //! ```
 //!
 //! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
-//! request depends on one), it sends no request twice once a byte of it was written, it accepts no parameters from a
-//! card that it does not recompute, and it writes a secret key nowhere but into the state file that `encrypt` was asked
-//! to make.
+//! request depends on one), it sends no request for inference twice once a byte of it was written, it accepts no
+//! parameters from a card that it does not recompute, and it writes a secret key nowhere but into the state file that
+//! `encrypt` and the key file that `enroll` was asked to make.
 //!
 //! Modules in reading order:
 //!
 //! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves.
 //! 2. [`oip`]: Open Inference Protocol bodies.
-//! 3. [`http`]: connections to a gateway, retries, proxies.
+//! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
 //! 4. [`inputs`]: features files. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
-//! 6. [`commands`]: `infer`, `encrypt`, `decrypt`, `demo`.
-//! 7. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
+//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `demo`.
+//! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod commands;
 pub mod diagnosis;
+pub mod enroll;
 pub mod error;
 pub mod files;
 pub mod http;
 pub mod inputs;
+pub mod key_file;
 pub mod oip;
 pub mod output;
 pub mod passphrase;
 pub mod results;
+mod sealed;
 pub mod state;
 pub mod stop;
 

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt and decrypt.
+//! `tiresias`: demo, infer, encrypt, decrypt and enroll.
 
 use std::{
     io::{self, Write as _},
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             Command::Infer(args) => commands::infer::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
+            Command::Enroll(args) => commands::enroll::run(args).await,
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());
                 Ok(())

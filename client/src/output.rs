@@ -9,9 +9,11 @@ use std::{
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::Value;
+use tiresias_keys::KeyId;
 
 pub use crate::inputs::read_features;
-use crate::{Diagnosis, Error, Model};
+use crate::{Diagnosis, Error, Model, http::keys::KeyEntry};
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
 const DEFAULT_BATCH: usize = 256;
@@ -55,6 +57,26 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
             format!("{:.4}", diagnosis.margin),
         ];
         table.add_row(several.then(|| file.unwrap_or_default().to_owned()).into_iter().chain(cells));
+    }
+    line(&table.to_string())
+}
+
+/// Prints evaluation keys, as JSON lines or as a table.
+pub(crate) fn keys(keys: &[KeyEntry], as_json: bool) -> Result<(), Error> {
+    if as_json {
+        return keys.iter().try_for_each(json);
+    }
+    // The texts are the peer's: no control characters, and no more than a cell holds.
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(64).collect::<String>();
+    let mut table = table(&["id", "parameters", "bytes", "state", "uploaded_at", "expires_at"]);
+    for key in keys {
+        let fact = |name| match key.facts.get(name) {
+            Some(Value::String(text)) => clean(text),
+            None | Some(Value::Null) => String::new(),
+            Some(other) => clean(&other.to_string()),
+        };
+        let facts = ["parameters", "bytes", "state", "uploaded_at", "expires_at"].map(fact);
+        table.add_row([clean(&key.id)].into_iter().chain(facts));
     }
     line(&table.to_string())
 }
@@ -125,6 +147,16 @@ pub(crate) fn note_interrupted() {
     warn("interrupted", "stops when the request on its way is answered; interrupt again to give that one up");
 }
 
+/// Warns that the gateway will know a key file by another id.
+pub(crate) fn warn_new_evaluation_key(id: &KeyId) {
+    warn(
+        "new_evaluation_key",
+        &format!(
+            "the evaluation key beside the key file is missing or damaged: another one was made, with the id {id}"
+        ),
+    );
+}
+
 fn warn(code: &str, text: &str) {
     // Standard error may be closed; there is no one left to tell then.
     let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");
@@ -133,11 +165,23 @@ fn warn(code: &str, text: &str) {
 /// A progress bar on a terminal, nothing on a pipe.
 #[must_use]
 pub fn progress(length: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() || length < 2 {
+    if length < 2 {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(length as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} patients, {eta} left") {
+    bar(length as u64, "{bar:40} {pos}/{len} patients, {eta} left")
+}
+
+/// The same for bytes that are sent.
+pub(crate) fn upload_progress(length: u64) -> ProgressBar {
+    bar(length, "{bar:40} {bytes}/{total_bytes} at {bytes_per_sec}, {eta} left")
+}
+
+fn bar(length: u64, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));

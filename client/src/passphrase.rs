@@ -1,6 +1,10 @@
-//! Passphrases for state files: asked for on the terminal or read from a file, wiped after use.
+//! Passphrases for state and key files: asked for on the terminal or read from a file, wiped after use.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _},
+    path::Path,
+};
 
 use age::secrecy::SecretString;
 use zeroize::Zeroizing;
@@ -8,32 +12,58 @@ use zeroize::Zeroizing;
 use crate::{Error, files};
 
 const MAXIMUM_FILE_BYTES: u64 = 4 << 10;
+const NO_TERMINAL: Error =
+    Error::Passphrase("there is no terminal to ask for it: name a file with --passphrase-file");
 
-/// A passphrase for a new state: typed twice, or from a file.
-pub fn choose(file: Option<&Path>) -> Result<SecretString, Error> {
+/// What a passphrase protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// What `encrypt` leaves for `decrypt`.
+    State,
+    /// A long-lived key.
+    Key,
+}
+
+impl Subject {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Key => "key file",
+        }
+    }
+}
+
+/// A passphrase for something new: typed twice, or from a file.
+pub fn choose(subject: Subject, file: Option<&Path>) -> Result<SecretString, Error> {
     if let Some(file) = file {
         return from_file(file);
     }
-    let first = ask("Passphrase for the state: ")?;
+    if subject == Subject::Key && !io::stdin().is_terminal() {
+        // Scripts make keys too, and a prompt would hang where nobody looks.
+        return Err(Error::Passphrase(
+            "there is no terminal to ask for one: name a file with --passphrase-file, or keep the key in the clear, under \
+             its file mode alone, with --unencrypted-key-file",
+        ));
+    }
+    let first = ask(&format!("Passphrase for the {}: ", subject.noun()))?;
     if *first != *ask("The same again: ")? {
         return Err(Error::Passphrase("the two differ: run the command again"));
     }
     checked(&first)
 }
 
-/// The passphrase of an existing state.
-pub fn recall(file: Option<&Path>) -> Result<SecretString, Error> {
+/// The passphrase that was chosen before.
+pub fn recall(subject: Subject, file: Option<&Path>) -> Result<SecretString, Error> {
     match file {
         Some(file) => from_file(file),
-        None => checked(&ask("Passphrase of the state: ")?),
+        None if subject == Subject::Key && !io::stdin().is_terminal() => Err(NO_TERMINAL),
+        None => checked(&ask(&format!("Passphrase of the {}: ", subject.noun()))?),
     }
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>, Error> {
     let typed = rpassword::prompt_password(prompt);
-    typed.map(Zeroizing::new).map_err(|_| {
-        Error::Passphrase("there is no terminal to ask for it: name a file with --passphrase-file")
-    })
+    typed.map(Zeroizing::new).map_err(|_| NO_TERMINAL)
 }
 
 fn from_file(path: &Path) -> Result<SecretString, Error> {

@@ -5,8 +5,6 @@
 //! number of features files (u32); for each its name's length (u32), its name and its rows (u32); the number of requests
 //! (u32); for each its digest (32 bytes) and key (N/8 bytes). With a passphrase, all of it is one age file.
 
-mod sealed;
-
 use std::{
     fs,
     io::Write as _,
@@ -23,6 +21,7 @@ use crate::{
     diagnosis::Pending,
     files,
     inputs::{Source, Sources},
+    sealed,
 };
 
 const HEADER: &[u8; 8] = b"TRSS\x02\0\0\0";
@@ -88,7 +87,7 @@ pub fn read(
     let file = files::open_own(&path)?;
     let mut bytes = Zeroizing::new(files::read_open(&file, &path, MAXIMUM_BYTES)?);
     if sealed::is_sealed(&bytes) {
-        bytes = sealed::open(&bytes, passphrase()?)?;
+        bytes = sealed::open(&bytes, passphrase()?, || Error::State)?;
     }
     let mut cursor = Cursor(bytes.strip_prefix(HEADER).ok_or(Error::State)?);
     let card_len = cursor.length()?;

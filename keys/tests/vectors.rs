@@ -179,6 +179,7 @@ fn an_independent_implementation_agrees() {
             let bad = String::from_utf8(inputs::read("bad.txt")).unwrap();
             let lines = bad.lines().filter(|line| !line.starts_with('#')).count();
             assert_eq!(said.lines().filter(|line| line.starts_with("bad")).count(), lines);
+            assert!(said.contains("rows evaluation_key.json"));
         }
         Err(error) => println!("skipped: python3 cannot be started ({error})"),
     }

@@ -8,13 +8,13 @@ use crate::{
     diagnosis::Pending,
     files, oip,
     output::{self, Found},
-    passphrase,
+    passphrase::{self, Subject},
     state::{self, State},
 };
 
 /// Runs the command.
 pub fn run(args: &DecryptArgs) -> Result<(), Error> {
-    let passphrase = || passphrase::recall(args.passphrase_file.as_deref());
+    let passphrase = || passphrase::recall(Subject::State, args.passphrase_file.as_deref());
     let State { model, sources, pending } = state::read(&args.dir, passphrase)?;
     let element_bytes = model.card().plan().response_shape().encoded_len();
     let elements = match &args.response {

@@ -5,7 +5,14 @@ use std::{fs, path::Path, sync::Arc};
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
 
 use crate::{
-    Error, Model, cli::EncryptArgs, files, http::Connection, inputs::Inputs, oip, output, passphrase, state,
+    Error, Model,
+    cli::EncryptArgs,
+    files,
+    http::Connection,
+    inputs::Inputs,
+    oip, output,
+    passphrase::{self, Subject},
+    state,
     stop::Stop,
 };
 
@@ -13,8 +20,9 @@ use crate::{
 pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
     let inputs = Inputs::read(&args.features)?;
     let wants_passphrase = args.passphrase || args.passphrase_file.is_some();
-    let passphrase =
-        wants_passphrase.then(|| passphrase::choose(args.passphrase_file.as_deref())).transpose()?;
+    let passphrase = wants_passphrase
+        .then(|| passphrase::choose(Subject::State, args.passphrase_file.as_deref()))
+        .transpose()?;
     let model = load_model(args).await?;
     let columns = model.card().plan().shape().features;
     inputs.expect_columns(columns)?;

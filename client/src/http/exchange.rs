@@ -1,16 +1,16 @@
 //! One request and its answer on an open connection, and whether a failure came before the first byte was written.
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::Incoming,
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 
-use super::{socket::Socket, tls};
+use super::{is_success, payload::Payload, socket::Socket, tls};
 use crate::Error;
 
 /// A body that says what went wrong is at most this long.
@@ -35,7 +35,7 @@ pub(super) enum Broken {
 
 /// An open HTTP/1.1 connection.
 pub(super) struct Wire {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Payload>,
     task: JoinHandle<hyper::Result<()>>,
 }
 
@@ -49,7 +49,7 @@ impl Wire {
     /// Sends a request and reads the answer, of which a good one has a body of at most `limit` bytes.
     pub(super) async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<Payload>,
         limit: usize,
     ) -> Result<Reply, Broken> {
         // Lets the connection's task see that the gateway has closed it in the meantime.
@@ -79,7 +79,7 @@ impl Wire {
 
 async fn read(response: Response<Incoming>, limit: usize) -> Result<Reply, Broken> {
     let (head, body) = response.into_parts();
-    let good = head.status == StatusCode::OK;
+    let good = is_success(head.status);
     let collected = Limited::new(body, if good { limit } else { MAXIMUM_REFUSAL_BYTES }).collect().await;
     let body = match collected {
         Ok(collected) => collected.to_bytes().into(),

@@ -80,7 +80,8 @@ impl LongLivedKey {
         self.evaluation_key_with(Seed::from_bytes(mask_seed), &SecretSeed::from_bytes(*noise_seed))
     }
 
-    fn evaluation_key_with(&self, seed: Seed, noise: &SecretSeed) -> Result<EvaluationKey, Error> {
+    /// The same from seeds of which no other evaluation key was made, nor will be.
+    pub(crate) fn evaluation_key_with(&self, seed: Seed, noise: &SecretSeed) -> Result<EvaluationKey, Error> {
         let rotation = self.rotation(&seed, noise)?;
         let keyswitch = self.keyswitch(&seed, noise)?;
         Ok(EvaluationKey::new(self.parameters, seed, rotation, keyswitch))

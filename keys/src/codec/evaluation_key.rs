@@ -75,6 +75,7 @@ fn polynomial_len(parameters: &BootstrapParameters) -> usize {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "of frames that the tests made themselves")]
 mod tests {
     use proptest::prelude::*;
 

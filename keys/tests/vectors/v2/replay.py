@@ -1,6 +1,8 @@
 """Replays the golden vectors of this folder from keys/WIRE.md alone, with nothing but Python's standard library.
 
-python3 replay.py     makes all requests and responses again, opens them, and checks every line of bad.txt
+python3 replay.py          makes all requests and responses again, opens them, and checks every line of bad.txt; makes
+                           the stated rows of the evaluation key again
+python3 replay.py --whole  makes all of the evaluation key's frame again as well, and its id
 
 It is slow and protects no secret: it is for reading and for checking, never for use.
 """
@@ -17,6 +19,9 @@ SETS = {
     "N4096_Q100": (2, 4096, [2**50 - 16383, 2**50 - 212991]),
 }
 FEATURES_MASK, ZERO_MASK, FEATURES_NOISE, ZERO_NOISE, RERANDOMIZER, MASK_NOISE, BODY_NOISE, FLOOD = range(1, 9)
+ROTATION_MASK, KEYSWITCH_MASK, ROTATION_NOISE, KEYSWITCH_NOISE = range(9, 13)
+# WIRE.md, 11.1, of the set for tests: code, codes and N of its GLWE set, n, b, gadgets (base_log, levels), g
+BOOTSTRAP_SETS = {"INSECURE_N64_N256_Q50_L2_G2": (0, 0, 256, 64, 8, (4, 4), (15, 2), 2)}
 
 
 def sha256(*parts):
@@ -297,6 +302,82 @@ class Vector:
         return score - 2**self.t if score >= 2 ** (self.t - 1) else score
 
 
+class EvaluationKey:
+    """WIRE.md, section 11."""
+
+    def __init__(self, vector):
+        self.code, self.glwe, self.n, self.dimension, self.b, self.keyswitch, self.rotation, self.g = BOOTSTRAP_SETS[
+            vector["parameters"]
+        ]
+        self.prime = 2**50 - 16383
+        key = bytes.fromhex(vector["secret_key"])
+        bits = [byte >> i & 1 for byte in key for i in range(8)]
+        self.s, self.z = bits[: self.n], bits[self.n : self.n + self.dimension]
+        self.mask_seed, self.noise_seed = bytes.fromhex(vector["mask_seed"]), bytes.fromhex(vector["noise_seed"])
+        self.per_step = 1 if self.g == 1 else 2**self.g
+        self.rows = self.dimension // self.g * self.per_step * 2 * self.rotation[1]
+
+    def stream_key(self, role, index):
+        context = bytes([self.code, role]), index.to_bytes(4, "little"), self.mask_seed
+        return sha256(b"tiresias/evaluation-key/v2", *context)
+
+    def rotation_mask(self, row):
+        stream, mask = Stream(self.stream_key(ROTATION_MASK, row)), []
+        while len(mask) < self.n:
+            draw = int.from_bytes(stream.take(8), "little") % 2**50
+            mask += [draw] if draw < self.prime else []
+        return mask
+
+    def rotation_body(self, row):
+        base, levels = self.rotation
+        ggsw, place = divmod(row, 2 * levels)
+        step, subset = divmod(ggsw, self.per_step)
+        level, is_body = divmod(place, 2)
+        group = self.z[step * self.g : (step + 1) * self.g]
+        m = group[0] if self.g == 1 else group == [subset & 1, subset >> 1]
+        scaled = int(m) * 2 ** (50 - base * (level + 1))
+        message = [scaled] + [0] * (self.n - 1) if is_body else [-scaled * bit for bit in self.s]
+        noise = tuniform(self.glwe, self.noise_seed, ROTATION_NOISE, 3, self.n, row)
+        return add(self.prime, product(self.rotation_mask(row), self.s, self.prime), noise, message)
+
+    def keyswitch_masks(self, coefficient):
+        stream = Stream(self.stream_key(KEYSWITCH_MASK, coefficient))
+        word = lambda: int.from_bytes(stream.take(4), "little")
+        return [[word() for _ in range(self.dimension)] for _ in range(self.keyswitch[1])]
+
+    def keyswitch_bodies(self, coefficient):
+        base, levels = self.keyswitch
+        noise = tuniform(self.glwe, self.noise_seed, KEYSWITCH_NOISE, self.b, levels, coefficient)
+        bodies = []
+        for level, mask in enumerate(self.keyswitch_masks(coefficient)):
+            message = self.s[coefficient] * 2 ** (32 - base * (level + 1))
+            bodies.append((sum(a * z for a, z in zip(mask, self.z)) + noise[level] + message) % 2**32)
+        return bodies
+
+    def frame(self):
+        header = b"TRSK" + bytes([2, self.code, 0, 0]) + self.mask_seed
+        packed = b"".join(pack(self.rotation_body(row), 50) for row in range(self.rows))
+        words = [word for coefficient in range(self.n) for word in self.keyswitch_bodies(coefficient)]
+        return seal(header + packed + b"".join(word.to_bytes(4, "little") for word in words))
+
+
+def check_evaluation_key(stated, whole):
+    key = EvaluationKey(stated)
+    for row in stated["rotation"]:
+        assert key.stream_key(ROTATION_MASK, row["row"]).hex() == row["key"]
+        assert key.rotation_mask(row["row"])[:4] == row["first"]
+        assert sha256(pack(key.rotation_body(row["row"]), 50)).hex() == row["body_sha256"], row["row"]
+    for row in stated["keyswitch"]:
+        assert key.stream_key(KEYSWITCH_MASK, row["coefficient"]).hex() == row["key"]
+        assert key.keyswitch_masks(row["coefficient"])[0][:4] == row["first"]
+        assert key.keyswitch_bodies(row["coefficient"]) == row["bodies"]
+    print("rows evaluation_key.json")
+    if whole:
+        frame = key.frame()
+        assert (len(frame), sha256(frame).hex()) == (stated["bytes"], stated["key_id"])
+        print("frame evaluation_key.json")
+
+
 def edit(data, edits):
     data = bytearray(data)
     for change in edits.split("+"):
@@ -345,6 +426,7 @@ def main():
         found = vector.decode(base, data, request_digest)
         assert found == fault, f"{name}: {found}, expected {fault}"
         print("bad ", name, fault)
+    check_evaluation_key(json.loads((HERE / "evaluation_key.json").read_text()), "--whole" in sys.argv)
 
 
 if __name__ == "__main__":
