@@ -17,6 +17,9 @@ use crate::{
 /// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
 
+/// What a decision that is too close to tell is called. No class of a label has this name.
+pub const REVIEW: &str = "review";
+
 const FORMAT: &str = "tiresias-card/v2";
 const SCORES: &str = "scores";
 const LABEL: &str = "label";
@@ -50,6 +53,9 @@ impl Card {
         check_labels(&labels)?;
         if version == 0 {
             return Err(Error::OutOfRange { what: "a model version", rule: "1 or more" });
+        }
+        if plan.label_policy().is_some() && labels.iter().any(|label| label == REVIEW) {
+            return Err(Error::OutOfRange { what: "the name of a class", rule: "another one than `review`" });
         }
         if labels.len() != shape.classes {
             return Err(Error::Shape { what: "labels", got: labels.len(), expected: shape.classes });

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use clap::{
-    Args, Parser, Subcommand,
+    Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
     value_parser,
 };
@@ -132,6 +132,15 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
+/// What a clinic learns from a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PolicyArg {
+    /// The exact scores
+    Scores,
+    /// The label alone
+    Label,
+}
+
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -141,6 +150,9 @@ pub struct DemoArgs {
     /// Leave out the table of patients
     #[arg(long)]
     pub quiet: bool,
+    /// What the clinic learns
+    #[arg(long, value_enum, default_value = "scores")]
+    pub policy: PolicyArg,
     /// Print JSON, one object a line, the summary last
     #[arg(long)]
     pub json: bool,
@@ -186,9 +198,23 @@ pub struct InferArgs {
     /// same features asks for the rows that are missing. An existing FILE is never overwritten.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// The clinic's key
+    #[command(flatten)]
+    pub enrolled: EnrolledArgs,
     /// How
     #[command(flatten)]
     pub network: NetworkArgs,
+}
+
+/// The long-lived key of a clinic, for models that answer labels.
+#[derive(Debug, Clone, Args)]
+pub struct EnrolledArgs {
+    /// The file of the long-lived key that `enroll` made, for models that answer labels
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The passphrase of the key file, on the first line of a file; asked for on the terminal by default
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub key_passphrase_file: Option<PathBuf>,
 }
 
 /// `encrypt`
@@ -226,6 +252,9 @@ pub struct EncryptArgs {
     /// Protect the state with the passphrase on the first line of a file
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// The clinic's key
+    #[command(flatten)]
+    pub enrolled: EnrolledArgs,
     /// How
     #[command(flatten)]
     pub network: NetworkArgs,
@@ -249,6 +278,9 @@ pub struct DecryptArgs {
     /// The passphrase of a protected state, on the first line of a file; asked for on the terminal by default
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// The clinic's key
+    #[command(flatten)]
+    pub enrolled: EnrolledArgs,
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,

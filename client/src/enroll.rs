@@ -7,10 +7,11 @@ use serde::Serialize;
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
 use crate::{
-    Error,
+    Error, Model,
+    cli::EnrolledArgs,
     http::Connection,
     key_file::{self, Frame, KeyFile, Protection},
-    output,
+    output, passphrase,
 };
 
 /// What a gateway has of a clinic now.
@@ -34,6 +35,23 @@ pub enum Status {
     Uploaded,
     /// The gateway had it already.
     Present,
+}
+
+impl EnrolledArgs {
+    /// Opens the key file where the model needs one.
+    pub fn open(&self, model: &Model) -> Result<Option<KeyFile>, Error> {
+        let Some(policy) = model.card().plan().label_policy() else { return Ok(None) };
+        let parameters = policy.bootstrap.name();
+        let path = self.key_file.as_ref().ok_or(Error::NotEnrolled { parameters })?;
+        let file = KeyFile::open(path, || {
+            passphrase::recall(passphrase::Subject::Key, self.key_passphrase_file.as_deref())
+        })?;
+        if file.key().parameters() == policy.bootstrap {
+            Ok(Some(file))
+        } else {
+            Err(Error::NotEnrolled { parameters })
+        }
+    }
 }
 
 /// Opens a key file, or makes it where there is none: then `parameters` say of which set, `choose` how it is protected.

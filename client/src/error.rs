@@ -104,6 +104,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A model that answers labels needs a long-lived key.
+    #[error(
+        "this model answers labels and needs a long-lived key: run `tiresias enroll --parameters {parameters}`, and name \
+         its file with --key-file"
+    )]
+    NotEnrolled {
+        /// The parameter set.
+        parameters: &'static str,
+    },
     /// A state file that is not whole.
     #[error("the state file is damaged or of another version: encrypt again")]
     State,
@@ -200,6 +209,7 @@ impl Error {
             Self::WrongPassphrase => "wrong_passphrase",
             Self::Io { .. } => "io",
             Self::TooLarge { .. } => "file_too_large",
+            Self::NotEnrolled { .. } => "not_enrolled",
             Self::State => "state",
             Self::KeyFile { .. } => "key_file",
             Self::AnswerCount { .. } => "answer_count",

@@ -155,7 +155,7 @@ impl Connection {
             .get(oip::HEADER_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .ok_or(Error::Protocol("the response has no Inference-Header-Content-Length"))?;
-        oip::read_response(&reply.body, header_length)
+        oip::read_response(&reply.body, header_length, oip::output_name(model))
     }
 
     /// The patience for one request that the gateway may refuse for now.

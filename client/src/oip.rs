@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use tiresias_keys::ConfigId;
+use tiresias_keys::KeyId;
 
-use crate::Error;
+use crate::{Error, Model};
 
 /// The header that says how many bytes of a body are JSON.
 pub const HEADER_LENGTH: &str = "inference-header-content-length";
@@ -21,20 +21,23 @@ pub struct Body {
     pub header_length: usize,
 }
 
-/// Writes an inference request of one or more elements.
+/// Writes an inference request of one or more elements. `key` is the clinic's evaluation key, where the model needs one.
 #[must_use]
-pub fn request_body(config: &ConfigId, elements: &[&[u8]]) -> Body {
+pub fn request_body(model: &Model, key: Option<&KeyId>, elements: &[&[u8]]) -> Body {
     let size: usize = elements.iter().map(|element| 4 + element.len()).sum();
-    let header = json!({
-        "parameters": { "config_id": config.to_string() },
+    let mut header = json!({
+        "parameters": { "config_id": model.config().to_string() },
         "inputs": [{
             "name": "features",
             "datatype": "BYTES",
             "shape": [elements.len()],
             "parameters": { "binary_data_size": size },
         }],
-        "outputs": [{ "name": "scores", "parameters": { "binary_data": true } }],
+        "outputs": [{ "name": output_name(model), "parameters": { "binary_data": true } }],
     });
+    if let Some(key) = key.filter(|_| model.needs_enrolment()) {
+        header["parameters"]["evaluation_key"] = key.to_string().into();
+    }
     let mut bytes = header.to_string().into_bytes();
     let header_length = bytes.len();
     bytes.reserve(size);
@@ -45,10 +48,16 @@ pub fn request_body(config: &ConfigId, elements: &[&[u8]]) -> Body {
     Body { bytes, header_length }
 }
 
+/// The one output tensor of a model.
+#[must_use]
+pub fn output_name(model: &Model) -> &'static str {
+    if model.needs_enrolment() { "label" } else { "scores" }
+}
+
 /// An answer of the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The elements of `scores`.
+    /// The elements of the output tensor.
     pub elements: Vec<Vec<u8>>,
     /// The gateway's own measure of the evaluation, in microseconds.
     pub evaluate_us: Option<u64>,
@@ -87,8 +96,8 @@ pub fn maximum_response(batch: usize, element_bytes: usize) -> usize {
     JSON_ALLOWANCE + batch * (4 + element_bytes)
 }
 
-/// Reads a response body whose first `header_length` bytes are JSON.
-pub fn read_response(body: &[u8], header_length: usize) -> Result<Answer, Error> {
+/// Reads a response body whose first `header_length` bytes are JSON, and whose output is called `name`.
+pub fn read_response(body: &[u8], header_length: usize, name: &str) -> Result<Answer, Error> {
     let (json, binary) = body
         .split_at_checked(header_length)
         .ok_or(Error::Protocol("the JSON part is longer than the body"))?;
@@ -97,8 +106,8 @@ pub fn read_response(body: &[u8], header_length: usize) -> Result<Answer, Error>
     let [output] = form.outputs.as_slice() else {
         return Err(Error::Protocol("a response has exactly one output"));
     };
-    if output.name != "scores" || output.datatype != "BYTES" {
-        return Err(Error::Protocol("the output is not a BYTES tensor `scores`"));
+    if output.name != name || output.datatype != "BYTES" {
+        return Err(Error::Protocol("the output is not the BYTES tensor of this model"));
     }
     if output.parameters.binary_data_size != binary.len() {
         return Err(Error::Protocol("binary_data_size is not the number of bytes behind the JSON part"));
@@ -112,7 +121,7 @@ pub fn read_response(body: &[u8], header_length: usize) -> Result<Answer, Error>
         rest = tail;
     }
     if output.shape != [elements.len() as u64] {
-        return Err(Error::Protocol("the number of elements differs from the shape of `scores`"));
+        return Err(Error::Protocol("the number of elements differs from the shape of the output"));
     }
     Ok(Answer { elements, evaluate_us: form.parameters.evaluate_us, body_bytes: body.len() })
 }
@@ -151,7 +160,7 @@ mod tests {
     fn responses_are_read_and_their_json_found() {
         let body = response(&[b"one", b"three"], 2, 16);
         let length = find_header_length(&body).unwrap();
-        let answer = read_response(&body, length).unwrap();
+        let answer = read_response(&body, length, "scores").unwrap();
         assert_eq!(answer.elements, [b"one".to_vec(), b"three".to_vec()]);
         assert_eq!((answer.evaluate_us, answer.body_bytes), (Some(9), body.len()));
     }
@@ -169,7 +178,7 @@ mod tests {
             (b"{}".to_vec(), 2),
             (Vec::new(), 0),
         ] {
-            assert!(matches!(read_response(&body, length), Err(Error::Protocol(_))));
+            assert!(matches!(read_response(&body, length, "scores"), Err(Error::Protocol(_))));
         }
         assert!(find_header_length(b"").is_err());
     }

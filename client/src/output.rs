@@ -49,12 +49,13 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
     let columns = ["file", "row", "diagnosis", "score", "margin"];
     let mut table = table(&columns[usize::from(!several)..]);
     for Found { file, diagnosis } in found {
-        let best = diagnosis.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let numbers = diagnosis.finding.score_and_margin();
+        let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
             diagnosis.index.to_string(),
-            diagnosis.label.clone().unwrap_or_else(|| "none".into()),
-            format!("{best:.4}"),
-            format!("{:.4}", diagnosis.margin),
+            diagnosis.finding.label(),
+            number(numbers.map(|(score, _)| score)),
+            number(numbers.map(|(_, margin)| margin)),
         ];
         table.add_row(several.then(|| file.unwrap_or_default().to_owned()).into_iter().chain(cells));
     }
@@ -145,6 +146,11 @@ pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
 /// Says that the user's wish to stop was heard.
 pub(crate) fn note_interrupted() {
     warn("interrupted", "stops when the request on its way is answered; interrupt again to give that one up");
+}
+
+/// Says that the gateway is sent the evaluation key again.
+pub(crate) fn note_upload(id: &KeyId) {
+    warn("upload_key", &format!("the gateway does not have the evaluation key {id}: it is sent now"));
 }
 
 /// Warns that the gateway will know a key file by another id.

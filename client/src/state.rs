@@ -3,7 +3,7 @@
 //!
 //! Layout: `TRSS`, version 2 as one byte, three zero bytes; the card's length (u32, little endian) and bytes; the
 //! number of features files (u32); for each its name's length (u32), its name and its rows (u32); the number of requests
-//! (u32); for each its digest (32 bytes) and key (N/8 bytes). With a passphrase, all of it is one age file.
+//! (u32); for each its digest (32 bytes) and, where the model answers scores, key (N/8 bytes). With a passphrase, all of it is one age file.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Model,
-    diagnosis::Pending,
+    diagnosis::{Pending, RequestKey},
     files,
     inputs::{Source, Sources},
     sealed,
@@ -66,7 +66,9 @@ pub fn write(
     put_length(&mut bytes, pending.len());
     for request in pending {
         bytes.extend_from_slice(request.digest.as_bytes());
-        bytes.extend_from_slice(&request.key.export());
+        if let RequestKey::OneTime(key) = &request.key {
+            bytes.extend_from_slice(&key.export());
+        }
     }
     if let Some(passphrase) = passphrase {
         bytes = Zeroizing::new(sealed::seal(&bytes, passphrase)?);
@@ -101,13 +103,17 @@ pub fn read(
     let sources = Sources::new(sources);
     let parameters = model.card().plan().parameters();
     let count = cursor.length()?;
-    let key_len = parameters.polynomial_size() / 8;
+    let key_len = if model.needs_enrolment() { 0 } else { parameters.polynomial_size() / 8 };
     if cursor.0.len() != count.saturating_mul(32 + key_len) || sources.rows() != count {
         return Err(Error::State);
     }
     let pending = (0..count).map(|_| {
         let digest = Digest::from_bytes(cursor.take(32)?.try_into().map_err(|_| Error::State)?);
-        Ok(Pending { key: SecretKey::import(parameters, cursor.take(key_len)?)?, digest })
+        let key = match cursor.take(key_len)? {
+            [] => RequestKey::LongLived,
+            bytes => RequestKey::OneTime(SecretKey::import(parameters, bytes)?),
+        };
+        Ok(Pending { key, digest })
     });
     let pending = pending.collect::<Result<_, Error>>()?;
     Ok(State { model, sources, pending })

@@ -71,7 +71,7 @@ fn the_two_halves_make_a_whole() {
 
         let directory = encrypted(&gateway, "tensors");
         let reply = post(&gateway, &directory);
-        let elements = oip::read_response(&reply.body, header_length(&reply)).unwrap().elements;
+        let elements = oip::read_response(&reply.body, header_length(&reply), "scores").unwrap().elements;
         let mut arguments =
             ["decrypt", "--json", "--dir", directory.to_str().unwrap()].map(String::from).to_vec();
         arguments.push("--tensor".into());
@@ -127,7 +127,7 @@ fn a_failed_decrypt_keeps_the_state_and_a_good_one_removes_it() {
     let state = directory.join("state");
     let kept = fs::read(&state).unwrap();
     let reply = post(&gateway, &directory);
-    let (good, length) = (reply.body.clone(), header_length(&reply));
+    let (good, length) = (reply.body.clone(), header_length(&reply), "scores");
     let failed = |case: &str, body: &[u8], more: &[&str], code: &str| {
         decrypt(&directory, body, more).failed(code);
         assert!(fs::read(&state).unwrap() == kept, "{case}: the state is as it was");
@@ -152,7 +152,7 @@ fn a_failed_decrypt_keeps_the_state_and_a_good_one_removes_it() {
     failed("an error of the gateway", &refusal, &[], "protocol");
 
     // The answers to two vectors only, and the answers in another order.
-    let elements = oip::read_response(&good, length).unwrap().elements;
+    let elements = oip::read_response(&good, length, "scores").unwrap().elements;
     let paths: Vec<PathBuf> = (0..20).map(|index| directory.join(format!("answer-{index}.bin"))).collect();
     for (path, element) in paths.iter().zip(&elements) {
         fs::write(path, element).unwrap();

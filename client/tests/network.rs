@@ -136,11 +136,11 @@ async fn a_connection_closed_between_two_requests_is_opened_again() {
     for (row, expected) in gateway::rows().iter().zip(gateway.clear_scores("m")) {
         // Blocks the thread, as encryption would: the close must be seen by the request itself.
         relay.wait_for_close();
-        let encrypted = model.encrypt(row).unwrap();
-        let body = oip::request_body(model.config(), &[&encrypted.element]);
+        let encrypted = model.encrypt(row, None).unwrap();
+        let body = oip::request_body(&model, None, &[&encrypted.element]);
         let answer = connection.infer(&model, body, 1).await.unwrap();
-        let diagnosis = model.decrypt(0, encrypted.pending, &answer.elements[0]).unwrap();
-        assert_eq!(diagnosis.scores_q, expected);
+        let diagnosis = model.decrypt(0, encrypted.pending, &answer.elements[0], None).unwrap();
+        assert_eq!(diagnosis.finding.scores_q(), expected);
     }
     let seen = relay.seen();
     assert_eq!(seen.len(), 21, "none was sent twice");
@@ -153,11 +153,11 @@ async fn a_refusal_is_read_where_the_gateway_reads_no_further() {
     // For a model that the gateway does not have: it answers before the body and closes.
     let card = String::from_utf8(gateway.get("/v2/models/m/config").body).unwrap();
     let model = Model::from_card(card.replacen("\"m\"", "\"absent\"", 1).into_bytes()).unwrap();
-    let element = model.encrypt(&gateway::rows()[0]).unwrap().element;
+    let element = model.encrypt(&gateway::rows()[0], None).unwrap().element;
     let elements = vec![element.as_slice(); 128];
     for _ in 0..20 {
         let mut connection = Connection::open(&gateway.options()).await.unwrap();
-        let body = oip::request_body(model.config(), &elements);
+        let body = oip::request_body(&model, None, &elements);
         let error = connection.infer(&model, body, elements.len()).await.unwrap_err();
         assert_eq!(error.code(), "unknown_model", "{error}");
     }

@@ -96,8 +96,8 @@ pub(crate) fn all(
         let quantized = stored.card.quantizer().quantize(&wide)?;
         let expected = clear::scores(&stored.head, &quantized.values)?;
         let model = Model::from_card(stored.card_bytes)?;
-        let encrypted = model.encrypt(&wide)?;
-        let body = oip::request_body(model.config(), &[&encrypted.element]);
+        let encrypted = model.encrypt(&wide, None)?;
+        let body = oip::request_body(&model, None, &[&encrypted.element]);
         let request =
             Request::post(&format!("/v2/models/{privacy}/infer"), &body.bytes, Some(body.header_length));
         targets.push(request.target(
@@ -107,9 +107,9 @@ pub(crate) fn all(
             client,
             |reply| {
                 let header_length = reply.header_length.ok_or("the answer has no binary tensor data")?;
-                let answer = oip::read_response(reply.body, header_length)?;
+                let answer = oip::read_response(reply.body, header_length, "scores")?;
                 let element = answer.elements.first().ok_or("the answer is empty")?;
-                Ok(model.decrypt(0, encrypted.pending, element)?.scores_q == expected)
+                Ok(model.decrypt(0, encrypted.pending, element, None)?.finding.scores_q() == expected)
             },
         )?);
     }

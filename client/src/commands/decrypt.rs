@@ -6,7 +6,9 @@ use crate::{
     Error,
     cli::DecryptArgs,
     diagnosis::Pending,
-    files, oip,
+    files,
+    key_file::KeyFile,
+    oip,
     output::{self, Found},
     passphrase::{self, Subject},
     state::{self, State},
@@ -16,6 +18,8 @@ use crate::{
 pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     let passphrase = || passphrase::recall(Subject::State, args.passphrase_file.as_deref());
     let State { model, sources, pending } = state::read(&args.dir, passphrase)?;
+    let key_file = args.enrolled.open(&model)?;
+    let key = key_file.as_ref().map(KeyFile::key);
     let element_bytes = model.card().plan().response_shape().encoded_len();
     let elements = match &args.response {
         Some(path) => {
@@ -25,7 +29,7 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
                 Some(length) => length,
                 None => oip::find_header_length(&body)?,
             };
-            oip::read_response(&body, header_length)?.elements
+            oip::read_response(&body, header_length, oip::output_name(&model))?.elements
         }
         None => {
             let read = |path| files::read(path, element_bytes as u64 + 1);
@@ -40,7 +44,7 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     let checked = checked.collect::<Result<Vec<_>, _>>()?;
     let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
         let (file, index) = sources.place(at);
-        Ok(Found { file, diagnosis: model.read(index, pending.key, scores)? })
+        Ok(Found { file, diagnosis: model.read(index, pending.key, scores, key)? })
     };
     let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
     output::diagnoses(&found, args.json)?;

@@ -5,18 +5,27 @@ mod data;
 mod gateway;
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::Serialize;
+use tiresias_keys::EvaluationKey;
 
 use self::{
     data::{Patient, WDBC_HEAD},
-    gateway::GatewayProcess,
+    gateway::{ClearAnswer, GatewayProcess},
 };
 use super::infer::ask::{Asked, Facts, Replaced, Terms, ask_all};
-use crate::{Diagnosis, Error, Model, cli::DemoArgs, cli::GatewayArgs, http::Connection, output};
+use crate::{
+    Diagnosis, Error, Model,
+    cli::{DemoArgs, GatewayArgs},
+    enroll,
+    http::Connection,
+    key_file::{KeyFile, Protection},
+    output,
+};
 
 const MODEL: &str = "wdbc";
 
@@ -62,8 +71,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let directory = tempfile::Builder::new().prefix("tiresias-demo-").tempdir();
     let directory = directory.map_err(|source| Error::Io { path: std::env::temp_dir(), source })?;
     let gateway = GatewayProcess::prepare(directory.path(), args.gateway_bin.as_deref())?;
-    gateway.import(MODEL, WDBC_HEAD, &data::to_csv(&training)).await?;
-    let expected = gateway.clear_scores(MODEL, &data::to_csv(&patients)).await?;
+    gateway.import(MODEL, WDBC_HEAD, &data::to_csv(&training), args.policy).await?;
+    let expected = gateway.clear_answers(MODEL, &data::to_csv(&patients)).await?;
 
     let gateway = gateway.serve().await?;
     let options = GatewayArgs {
@@ -75,17 +84,20 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let mut connection = Connection::open(&options).await?;
     let model = connection.fetch_model(MODEL, None).await?;
 
+    let mut key_file = enroll_for(&mut connection, &model, directory.path()).await?;
+
     let rows = data::features(&patients)?;
     let started = Instant::now();
     let rows: Vec<&[f64]> = rows.iter().collect();
     // One patient a request, as a clinic asks during its day.
     let terms = Terms { model: Arc::clone(&model), batch: 1, replaced: Replaced::Refuse };
-    let (asked, outcome) = ask_all(&mut connection, terms, &rows).await;
+    let (asked, outcome) = ask_all(&mut connection, terms, key_file.as_mut(), &rows).await;
     drop(connection);
     outcome?;
+    let key = key_file.as_ref().map(KeyFile::key);
     let read = |(index, asked): (usize, Asked)| {
         let facts = Arc::clone(&asked.facts);
-        let (diagnosis, decrypt) = asked.read(index)?;
+        let (diagnosis, decrypt) = asked.read(index, key)?;
         Ok(Visit { diagnosis, decrypt, facts })
     };
     let visits = asked.into_iter().enumerate().map(read).collect::<Result<Vec<Visit>, Error>>()?;
@@ -98,16 +110,31 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     report(args, &model, &patients, &visits, &summary, elapsed)
 }
 
-fn summarize(patients: &[Patient], visits: &[Visit], expected: &[Vec<i64>]) -> Result<Summary, Error> {
+/// A long-lived key for a model that answers labels, and its evaluation key at the gateway.
+async fn enroll_for(
+    connection: &mut Connection,
+    model: &Model,
+    directory: &Path,
+) -> Result<Option<KeyFile>, Error> {
+    let Some(policy) = model.card().plan().label_policy() else { return Ok(None) };
+    // A key for one run, in a directory of its owner that goes with it.
+    let path = directory.join("clinic.key");
+    let (mut file, frame) = KeyFile::create(&path, policy.bootstrap, Protection::FileMode)?;
+    enroll::enroll(connection, &mut file, Some(frame)).await?;
+    Ok(Some(file))
+}
+
+fn summarize(patients: &[Patient], visits: &[Visit], expected: &[ClearAnswer]) -> Result<Summary, Error> {
     if expected.len() != visits.len() {
         return Err(Error::AnswerCount { got: expected.len(), expected: visits.len() });
     }
     let share = |count: usize| count as f64 / visits.len() as f64;
-    let is_correct = |(patient, visit): &(&Patient, &Visit)| {
-        visit.diagnosis.label.as_deref() == Some(patient.truth.as_str())
-    };
+    let is_correct = |(patient, visit): &(&Patient, &Visit)| visit.diagnosis.finding.label() == patient.truth;
     let correct = patients.iter().zip(visits).filter(is_correct).count();
-    let agreeing = visits.iter().zip(expected).filter(|(visit, scores)| visit.diagnosis.scores_q == **scores);
+    let agreeing = visits.iter().zip(expected).filter(|(visit, clear)| {
+        let finding = &visit.diagnosis.finding;
+        finding.scores_q() == clear.scores_q && finding.label() == clear.label
+    });
     let microseconds = |pick: fn(&Visit) -> Duration| {
         quantile(visits.iter().map(|visit| pick(visit).as_secs_f64() * 1e6), 0.5)
     };
@@ -153,7 +180,7 @@ fn report(
     if !args.quiet {
         print_patients(patients, visits)?;
     }
-    print_summary(summary, visits, elapsed)?;
+    print_summary(model, summary, visits, elapsed)?;
     print_gateways_view(model, visits)
 }
 
@@ -161,22 +188,23 @@ fn print_patients(patients: &[Patient], visits: &[Visit]) -> Result<(), Error> {
     let mut table = output::table(&["patient", "truth", "diagnosis", "score", "margin", ""]);
     for (patient, visit) in patients.iter().zip(visits) {
         let diagnosis = &visit.diagnosis;
-        let label = diagnosis.label.clone().unwrap_or_else(|| "none".into());
-        let score = diagnosis.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let label = diagnosis.finding.label();
+        let numbers = diagnosis.finding.score_and_margin();
+        let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.3}"));
         let verdict = if label == patient.truth { "" } else { "wrong" };
         table.add_row([
             patient.row.to_string(),
             patient.truth.clone(),
             label,
-            format!("{score:.3}"),
-            format!("{:.3}", diagnosis.margin),
+            number(numbers.map(|(score, _)| score)),
+            number(numbers.map(|(_, margin)| margin)),
             verdict.to_owned(),
         ]);
     }
     output::line(&table.to_string())
 }
 
-fn print_summary(summary: &Summary, visits: &[Visit], elapsed: Duration) -> Result<(), Error> {
+fn print_summary(model: &Model, summary: &Summary, visits: &[Visit], elapsed: Duration) -> Result<(), Error> {
     let p99 = |pick: fn(&Visit) -> f64| quantile(visits.iter().map(pick), 0.99);
     let micro = |duration: Duration| duration.as_secs_f64() * 1e6;
     let mut table = output::table(&["", "median", "p99"]);
@@ -197,10 +225,18 @@ fn print_summary(summary: &Summary, visits: &[Visit], elapsed: Duration) -> Resu
         table.add_row([name.to_owned(), format!("{median:.0}"), format!("{p99:.0}")]);
     }
     let patients = summary.patients;
+    let keys = match model.card().plan().label_policy() {
+        None => "no evaluation key".to_owned(),
+        Some(policy) => {
+            let megabytes = EvaluationKey::encoded_len(policy.bootstrap) as f64 / 1e6;
+            let bootstraps = policy.bootstraps(model.card().plan().shape());
+            format!("an evaluation key of {megabytes:.1} MB once, {bootstraps} bootstraps a label")
+        }
+    };
     output::line(&format!(
         "{patients} held-out patients in {:.2} s: {} correct ({:.2} %)\n\
          agreement with the clear twin, to the last integer: {:.2} %\n\
-         {} bytes up and {} bytes down a patient, no evaluation key\n\n{table}",
+         {} bytes up and {} bytes down a patient, {keys}\n\n{table}",
         micro(elapsed) / 1e6,
         summary.correct,
         100.0 * summary.accuracy,
@@ -216,7 +252,7 @@ fn print_gateways_view(model: &Model, visits: &[Visit]) -> Result<(), Error> {
     let shown = visit.facts.element.get(72..104).unwrap_or_default();
     output::line(&format!(
         "\nwhat the gateway saw of the first patient: model {}, config id {}…, {} bytes that begin\n  {}…\n\
-         and of the answer: nothing, the scores left it encrypted. It never held a key that decrypts.",
+         and of the answer: nothing, it left encrypted. It never held a key that decrypts.",
         model.card().name(),
         &model.config().to_string()[..16],
         visit.facts.element.len(),

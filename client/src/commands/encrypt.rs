@@ -10,6 +10,7 @@ use crate::{
     files,
     http::Connection,
     inputs::Inputs,
+    key_file::KeyFile,
     oip, output,
     passphrase::{self, Subject},
     state,
@@ -24,6 +25,8 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
         .then(|| passphrase::choose(Subject::State, args.passphrase_file.as_deref()))
         .transpose()?;
     let model = load_model(args).await?;
+    let key_file = args.enrolled.open(&model)?;
+    let key = key_file.as_ref().map(KeyFile::key);
     let columns = model.card().plan().shape().features;
     inputs.expect_columns(columns)?;
 
@@ -31,7 +34,7 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
     let progress = output::progress(rows.len());
     let (mut elements, mut pending, mut clipped) = (Vec::new(), Vec::new(), 0);
     for row in &rows {
-        let encrypted = model.encrypt(row)?;
+        let encrypted = model.encrypt(row, key)?;
         elements.push(encrypted.element);
         pending.push(encrypted.pending);
         clipped += encrypted.clipped;
@@ -52,7 +55,7 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
         fs::remove_file(&path).map_err(files::at(&path))?;
     }
     let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
-    let body = oip::request_body(model.config(), &elements);
+    let body = oip::request_body(&model, key_file.as_ref().map(KeyFile::id), &elements);
     write(&args.out, "body.bin", &body.bytes)?;
     write(&args.out, "header-length", body.header_length.to_string().as_bytes())?;
     output::warn_batch(elements.len());

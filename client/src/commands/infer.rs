@@ -13,6 +13,7 @@ use crate::{
     files,
     http::Connection,
     inputs::Inputs,
+    key_file::KeyFile,
     output::{self, Found},
     results::{Header, Results},
     stop::Stop,
@@ -35,6 +36,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
             connection.fetch_model(name, args.version).await?
         }
     };
+    let mut key_file = args.enrolled.open(&model)?;
     inputs.expect_columns(model.card().plan().shape().features)?;
     let results = args.out.as_ref().map(|path| Results::open(path, Header::new(&model, &inputs), &inputs));
     let results = results.transpose()?;
@@ -49,19 +51,22 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
     let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
     {
-        Ok(batch) => ask_all(&mut connection, Terms { model, batch, replaced }, &rows).await,
+        Ok(batch) => {
+            ask_all(&mut connection, Terms { model, batch, replaced }, key_file.as_mut(), &rows).await
+        }
         Err(error) => (Vec::new(), Err(error)),
     };
     drop(connection);
     warn_clipped(&asked, rows.iter().map(|row| row.len()).next().unwrap_or_default());
 
+    let key = key_file.as_ref().map(KeyFile::key);
     // What was answered before a failure is kept too: the model owner has counted it.
     let found = wanted
         .into_iter()
         .zip(asked)
         .map(|(row, asked)| {
             let (file, index) = inputs.sources().place(row);
-            Ok((row, Found { file, diagnosis: asked.read(index)?.0 }))
+            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0 }))
         })
         .collect::<Result<Vec<(usize, Found<'_>)>, Error>>()?;
     match results {

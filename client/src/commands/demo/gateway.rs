@@ -14,7 +14,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::Error;
+use crate::{Error, cli::PolicyArg};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,6 +29,15 @@ pub(super) struct RunningGateway {
     child: Child,
     url: String,
     directory: PathBuf,
+}
+
+/// A line of `evaluate --json`.
+#[derive(Deserialize)]
+pub(super) struct ClearAnswer {
+    pub(super) label: String,
+    /// None where the policy is label.
+    #[serde(default)]
+    pub(super) scores_q: Vec<i64>,
 }
 
 impl GatewayProcess {
@@ -48,7 +57,17 @@ impl GatewayProcess {
     }
 
     /// Imports a head, calibrated on the rows of a .csv text.
-    pub(super) async fn import(&self, name: &str, head: &[u8], calibration: &str) -> Result<(), Error> {
+    pub(super) async fn import(
+        &self,
+        name: &str,
+        head: &[u8],
+        calibration: &str,
+        policy: PolicyArg,
+    ) -> Result<(), Error> {
+        let policy = match policy {
+            PolicyArg::Scores => "scores",
+            PolicyArg::Label => "label",
+        };
         let head = self.write("head.onnx", head)?;
         let calibration = self.write("calibration.csv", calibration.as_bytes())?;
         let repository = self.directory.join("models");
@@ -57,6 +76,8 @@ impl GatewayProcess {
             head.as_os_str(),
             OsStr::new("--calibration"),
             calibration.as_os_str(),
+            OsStr::new("--policy"),
+            OsStr::new(policy),
             OsStr::new("--name"),
             OsStr::new(name),
             OsStr::new("--repo"),
@@ -66,12 +87,8 @@ impl GatewayProcess {
         Ok(())
     }
 
-    /// The scores of the clear twin, which the model owner can compute and the demo compares with.
-    pub(super) async fn clear_scores(&self, name: &str, features: &str) -> Result<Vec<Vec<i64>>, Error> {
-        #[derive(Deserialize)]
-        struct Line {
-            scores_q: Vec<i64>,
-        }
+    /// What the clear twin says, which the model owner can compute and the demo compares with.
+    pub(super) async fn clear_answers(&self, name: &str, features: &str) -> Result<Vec<ClearAnswer>, Error> {
         let features = self.write("features.csv", features.as_bytes())?;
         let repository = self.directory.join("models");
         let output = self
@@ -86,9 +103,8 @@ impl GatewayProcess {
                 OsStr::new("--json"),
             ])
             .await?;
-        let read = |line| serde_json::from_str::<Line>(line).map(|line| line.scores_q);
-        let scores: Result<Vec<_>, _> = output.lines().map(read).collect();
-        scores.map_err(|_| Error::GatewayProcess("evaluate --json printed something else".into()))
+        let answers: Result<Vec<_>, _> = output.lines().map(serde_json::from_str).collect();
+        answers.map_err(|_| Error::GatewayProcess("evaluate --json printed something else".into()))
     }
 
     /// Starts serving on a free loopback port with certificates made on the spot.

@@ -6,9 +6,11 @@ use std::{
 };
 
 use tiresias_keys::EncryptedScores;
-use tiresias_secret_key::SecretKey;
+use tiresias_secret_key::LongLivedKey;
 
-use crate::{Diagnosis, Error, Model, http::Connection, oip, output};
+use crate::{
+    Diagnosis, Error, Model, diagnosis::RequestKey, enroll, http::Connection, key_file::KeyFile, oip, output,
+};
 
 /// What to ask for, and in which portions.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub(crate) enum Replaced {
 #[derive(Debug)]
 pub(crate) struct Asked {
     model: Arc<Model>,
-    key: SecretKey,
+    key: RequestKey,
     scores: EncryptedScores,
     check: Duration,
     pub(crate) facts: Arc<Facts>,
@@ -57,33 +59,46 @@ pub(crate) struct Facts {
 }
 
 impl Asked {
-    /// Decrypts the answer by the card that it was asked for with. The key is used up.
-    pub(crate) fn read(self, index: usize) -> Result<(Diagnosis, Duration), Error> {
+    /// Decrypts the answer by the card that it was asked for with. A key of the request's own is used up.
+    pub(crate) fn read(
+        self,
+        index: usize,
+        enrolled: Option<&LongLivedKey>,
+    ) -> Result<(Diagnosis, Duration), Error> {
         let started = Instant::now();
-        let diagnosis = self.model.read(index, self.key, &self.scores)?;
+        let diagnosis = self.model.read(index, self.key, &self.scores, enrolled)?;
         Ok((diagnosis, self.check + started.elapsed()))
     }
 }
 
-/// Asks for every row, and stops at the first failure or when the user asks to.
+/// Asks for every row, and stops at the first failure or when the user asks to. `enrolled` is the file of the long-lived
+/// key, where the model needs one: an evaluation key that the gateway has no longer is sent to it again, once.
 pub(crate) async fn ask_all(
     connection: &mut Connection,
     mut terms: Terms,
+    mut enrolled: Option<&mut KeyFile>,
     rows: &[&[f64]],
 ) -> (Vec<Asked>, Result<(), Error>) {
     let progress = output::progress(rows.len());
     let mut asked = Vec::with_capacity(rows.len());
+    let mut has_uploaded = false;
     let outcome = async {
         while let rest @ [_, ..] = &rows[asked.len()..] {
             connection.stop().check()?;
             let portion = &rest[..terms.batch.clamp(1, rest.len())];
-            match ask(connection, &terms.model, portion).await {
+            match ask(connection, &terms.model, enrolled.as_deref(), portion).await {
                 Ok(answered) => {
                     progress.inc(answered.len() as u64);
                     asked.extend(answered);
                 }
                 Err(Error::Gateway(refusal)) if refusal.is_other_card() => {
                     terms = follow(connection, terms, Error::Gateway(refusal)).await?;
+                }
+                Err(Error::Gateway(refusal)) if refusal.is_missing_key() && !has_uploaded => {
+                    let file = enrolled.as_deref_mut().ok_or(Error::Gateway(refusal))?;
+                    output::note_upload(file.id());
+                    enroll::upload(connection, file, None).await?;
+                    has_uploaded = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -125,10 +140,15 @@ pub(crate) async fn limit_batch(
 }
 
 /// Has some rows scored in one request. Where the gateway refuses it for now, all are encrypted afresh under new keys.
-async fn ask(connection: &mut Connection, model: &Arc<Model>, rows: &[&[f64]]) -> Result<Vec<Asked>, Error> {
+async fn ask(
+    connection: &mut Connection,
+    model: &Arc<Model>,
+    enrolled: Option<&KeyFile>,
+    rows: &[&[f64]],
+) -> Result<Vec<Asked>, Error> {
     let mut patience = connection.patience();
     loop {
-        match ask_once(connection, model, rows).await {
+        match ask_once(connection, model, enrolled, rows).await {
             Err(error) => patience.after(error, connection.stop()).await?,
             answered => return answered,
         }
@@ -138,12 +158,14 @@ async fn ask(connection: &mut Connection, model: &Arc<Model>, rows: &[&[f64]]) -
 async fn ask_once(
     connection: &mut Connection,
     model: &Arc<Model>,
+    enrolled: Option<&KeyFile>,
     rows: &[&[f64]],
 ) -> Result<Vec<Asked>, Error> {
     let started = Instant::now();
-    let encrypted = rows.iter().map(|row| model.encrypt(row)).collect::<Result<Vec<_>, _>>()?;
+    let encrypted = rows.iter().map(|row| model.encrypt(row, enrolled.map(KeyFile::key)));
+    let encrypted = encrypted.collect::<Result<Vec<_>, _>>()?;
     let elements: Vec<&[u8]> = encrypted.iter().map(|encrypted| encrypted.element.as_slice()).collect();
-    let body = oip::request_body(model.config(), &elements);
+    let body = oip::request_body(model, enrolled.map(KeyFile::id), &elements);
     let (request_bytes, encrypt) = (body.bytes.len(), started.elapsed());
 
     let started = Instant::now();
