@@ -206,7 +206,11 @@ impl Connection {
             let broken = match self.stop.or_insisted(exchange).await? {
                 Err(_) => return Err(Error::Transport("it took longer than the seconds of --timeout")),
                 Ok(Ok(reply)) => {
-                    self.wire = Some(wire);
+                    match payload.progress() {
+                        // The rest of what was refused may still be on its way.
+                        Some(_) if !is_success(reply.status) => wire.abandon(),
+                        _ => self.wire = Some(wire),
+                    }
                     return judge(reply);
                 }
                 Ok(Err(broken)) => broken,

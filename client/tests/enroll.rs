@@ -219,6 +219,31 @@ fn an_upload_is_sent_again_within_bounds() {
     assert_eq!(clinic.methods(), ["GET", "PUT"]);
 }
 
+/// Refused by its head: nobody reads the body, and a second attempt does not wait for the first one's bytes.
+#[test]
+fn an_upload_that_is_refused_before_it_was_read_is_given_up_at_once() {
+    let gateway = Setup::model("flooded").start();
+    let refused = Mutex::new(false);
+    let early = move |seen: &Seen| {
+        if !seen.target.starts_with("PUT") {
+            return None;
+        }
+        let was_refused = std::mem::replace(&mut *refused.lock().unwrap(), true);
+        let (status, code) = if was_refused { (413, "too_large") } else { (503, "busy") };
+        let form = json!({ "error": "?", "code": code, "action": "?", "retryable": status == 503 });
+        Some(refusal(status, "retry-after: 0\r\n", &form))
+    };
+    let store = Store::default();
+    let relay = Requests::start_early(&gateway, early, move |seen, _| Act::Reply(answer(&store, seen)));
+    let clinic = Clinic { gateway, relay, store: Store::default() };
+    let file = clinic.file("clinic.key");
+    let create = ["--unencrypted-key-file", "--key-file", &file, "--parameters", SET];
+    clinic.run(&create).failed("too_large");
+    assert_eq!(clinic.methods(), ["GET", "PUT", "PUT"]);
+    let connections: Vec<_> = clinic.relay.seen().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
 #[test]
 fn a_key_lies_in_the_clear_only_where_that_is_asked_for() {
     let clinic = Clinic::start();

@@ -68,6 +68,11 @@ impl Wire {
         }
     }
 
+    /// Closes the connection, whatever it is still writing.
+    pub(super) fn abandon(self) {
+        self.task.abort();
+    }
+
     /// What TLS objected to, where that is why the connection ended.
     async fn objection(&mut self) -> Option<String> {
         match (&mut self.task).await {

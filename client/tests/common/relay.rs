@@ -142,6 +142,15 @@ impl Requests {
         gateway: &Gateway,
         decide: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static,
     ) -> Self {
+        Self::start_early(gateway, |_| None, decide)
+    }
+
+    /// `early` may answer a request of which only the head was read.
+    pub(crate) fn start_early(
+        gateway: &Gateway,
+        early: impl Fn(&Seen) -> Option<Vec<u8>> + Send + Sync + 'static,
+        decide: impl Fn(&Seen, usize) -> Act + Send + Sync + 'static,
+    ) -> Self {
         let certificate = CertificateDer::from_pem_file(gateway.certificate("server.pem")).unwrap();
         let key = PrivateKeyDer::from_pem_file(gateway.certificate("server-key.pem")).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -156,7 +165,17 @@ impl Requests {
         let address = listen(move |connection, socket| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = BufReader::new(StreamOwned::new(tls, socket));
-            while let Some(request) = read_request(&mut stream, connection) {
+            while let Some(mut request) = read_head_of(&mut stream, connection) {
+                if let Some(reply) = early(&request) {
+                    log.lock().unwrap().push(request);
+                    stream.get_mut().write_all(&reply).and_then(|()| stream.get_mut().flush()).unwrap();
+                    // Read and thrown away, without end: a socket closed over unread bytes takes the answer back.
+                    let _ = io::copy(&mut stream.get_mut().sock, &mut io::sink());
+                    break;
+                }
+                if read_body(&mut stream, &mut request).is_none() {
+                    break;
+                }
                 let before = {
                     let mut log = log.lock().unwrap();
                     log.push(request.clone());
@@ -197,7 +216,7 @@ impl Requests {
     }
 }
 
-fn read_request(
+fn read_head_of(
     stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>,
     connection: usize,
 ) -> Option<Seen> {
@@ -208,10 +227,16 @@ fn read_request(
         }
     }
     let target = head.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).ok()?;
-    Some(Seen { target, head, body, connection })
+    Some(Seen { target, head, body: Vec::new(), connection })
+}
+
+fn read_body(
+    stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>,
+    request: &mut Seen,
+) -> Option<()> {
+    let length = request.head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    request.body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut request.body).ok()
 }
 
 fn raw(reply: &Reply) -> Vec<u8> {
