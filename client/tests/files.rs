@@ -127,7 +127,7 @@ fn a_failed_decrypt_keeps_the_state_and_a_good_one_removes_it() {
     let state = directory.join("state");
     let kept = fs::read(&state).unwrap();
     let reply = post(&gateway, &directory);
-    let (good, length) = (reply.body.clone(), header_length(&reply), "scores");
+    let (good, length) = (reply.body.clone(), header_length(&reply));
     let failed = |case: &str, body: &[u8], more: &[&str], code: &str| {
         decrypt(&directory, body, more).failed(code);
         assert!(fs::read(&state).unwrap() == kept, "{case}: the state is as it was");
