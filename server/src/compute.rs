@@ -26,13 +26,15 @@ const VECTOR: u64 = 720_720;
 /// With more tenants than this on the clock, idle ones are forgotten.
 const LANES: usize = 1024;
 
+#[derive(Clone)]
 pub(crate) struct Compute(Arc<Shared>);
 
 /// What one request asks for.
 pub(crate) struct Ask<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) weight: u32,
-    pub(crate) vectors: usize,
+    /// In vectors of a small linear head.
+    pub(crate) cost: usize,
     /// Whether the job takes about 100 us and does not wait for the disk.
     pub(crate) is_brief: bool,
 }
@@ -130,7 +132,7 @@ impl Compute {
 
     async fn worker(&self, ask: &Ask<'_>) -> Result<Worker, ApiError> {
         let (start, started) = oneshot::channel();
-        let cost = VECTOR.saturating_mul(ask.vectors as u64) / u64::from(ask.weight.max(1));
+        let cost = VECTOR.saturating_mul(ask.cost as u64) / u64::from(ask.weight.max(1));
         let number = {
             let mut state = self.0.state();
             if state.running < self.0.workers {
@@ -142,6 +144,11 @@ impl Compute {
         let _place = Place { shared: &self.0, tenant: ask.tenant, number };
         // The other end goes when another tenant takes the place.
         started.await.map_err(|_| ApiError::QueueFull)
+    }
+
+    /// Threads for each request that runs now, where it can use several.
+    pub(crate) fn share(&self) -> usize {
+        self.0.workers.div_ceil(self.0.state().running.max(1))
     }
 
     /// Requests admitted and not yet answered.

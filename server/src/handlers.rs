@@ -27,13 +27,23 @@ pub(crate) type Answer = Result<Response<Full<Bytes>>, ApiError>;
 /// The batch of a model is cut so that no answer is longer.
 const MAXIMUM_ANSWER_BYTES: usize = 32 << 20;
 
+/// The batch of a label is cut so that its bootstraps take some ten seconds on two cores.
+const MAXIMUM_BOOTSTRAPS: usize = 2048;
+
 impl ServedModel {
     fn expected(&self, limits: &Limits) -> Expected {
         let element_bytes = self.card.plan().request_shape().encoded_len();
         let answer_bytes = self.card.plan().response_shape().encoded_len();
         // In base64 a body is a third longer than its elements; the largest one takes at most half of the memory.
         let fitting = (limits.body_mib << 19) / (2 * element_bytes);
-        let maximum_batch = limits.batch.min(MAXIMUM_ANSWER_BYTES / answer_bytes).min(fitting).max(1);
+        let plan = self.card.plan();
+        let bootstraps = plan.label_policy().map_or(1, |policy| policy.bootstraps(plan.shape()));
+        let maximum_batch = limits
+            .batch
+            .min(MAXIMUM_ANSWER_BYTES / answer_bytes)
+            .min(fitting)
+            .min(MAXIMUM_BOOTSTRAPS / bootstraps)
+            .max(1);
         Expected { element_bytes, maximum_batch }
     }
 }

@@ -7,7 +7,7 @@ fn tenant(name: &str) -> TenantId {
 }
 
 fn ask(tenant: &TenantId) -> Ask<'_> {
-    Ask { tenant, weight: 1, vectors: 1, is_brief: false }
+    Ask { tenant, weight: 1, cost: 1, is_brief: false }
 }
 
 /// One worker, which is busy until `release` is dropped, and the order in which others are served behind it.
@@ -37,7 +37,7 @@ impl Busy {
         let (compute, order, tenant) = (Arc::clone(&self.compute), Arc::clone(&self.order), tenant(name));
         let name = name.to_owned();
         self.tasks.push(tokio::spawn(async move {
-            let ask = Ask { tenant: &tenant, weight, vectors, is_brief: vectors == 1 };
+            let ask = Ask { tenant: &tenant, weight, cost: vectors, is_brief: vectors == 1 };
             compute.run(ask, move || order.lock().unwrap().push(name)).await
         }));
         // The runtime has one thread: once this returns, the task has asked.

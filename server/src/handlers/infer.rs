@@ -7,8 +7,8 @@ use std::{
 };
 
 use hyper::{Request, StatusCode, body::Incoming};
-use tiresias_circuits::Plan;
-use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, xof::SecretSeed};
+use tiresias_circuits::{Plan, bootstrap::PreparedKey};
+use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
 
 use super::{Answer, respond};
 use crate::{
@@ -63,15 +63,21 @@ impl Gateway {
         drop(body);
         let decoded = self.decode(&model, std::mem::take(&mut request.elements))?;
 
+        let key = self.evaluation_key(tenant, &model, request.evaluation_key.as_deref()).await?;
+
         let vectors = decoded.len();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
         let seed =
             self.seeds.next(decoded.iter().map(|(_, digest)| digest)).map_err(|_| ApiError::Internal)?;
         let is_brief = is_brief(model.card.plan(), vectors) && admission.is_covered();
-        let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, vectors, is_brief };
+        let cost = vectors * cost(model.card.plan());
+        let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, cost, is_brief };
         let job = {
-            let model = Arc::clone(&model);
-            move || evaluate(&model, &decoded, &seed, admission)
+            let (model, compute) = (Arc::clone(&model), self.compute.clone());
+            move || {
+                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads: compute.share() };
+                evaluator.evaluate(&decoded, &seed, admission)
+            }
         };
         let Evaluated { elements, elapsed, budget_left } = self.compute.run(ask, job).await??;
 
@@ -94,6 +100,20 @@ impl Gateway {
             http.headers_mut().insert(HEADER_LENGTH, length.into());
         }
         Ok(http)
+    }
+
+    /// The evaluation key that a request names, prepared, where the model needs one.
+    async fn evaluation_key(
+        &self,
+        tenant: &Tenant,
+        model: &ServedModel,
+        named: Option<&str>,
+    ) -> Result<Option<Arc<PreparedKey>>, ApiError> {
+        let Some(policy) = model.card.plan().label_policy() else { return Ok(None) };
+        let id = named.ok_or(ApiError::MalformedRequest("this model needs the parameter `evaluation_key`"))?;
+        let id = KeyId::from_hex(id)
+            .map_err(|_| ApiError::MalformedRequest("`evaluation_key` is not the id of a key"))?;
+        self.keys.prepared(&tenant.id, &id, policy.bootstrap).await.map(Some)
     }
 
     /// The card that a request says it was made for must be the model's.
@@ -144,7 +164,15 @@ impl Gateway {
     }
 }
 
+/// What a vector costs on its tenant's clock: a bootstrap takes some fifty times as long as a small linear head.
+fn cost(plan: &Plan) -> usize {
+    plan.label_policy().map_or(1, |policy| 50 * policy.bootstraps(plan.shape()))
+}
+
 fn is_brief(plan: &Plan, vectors: usize) -> bool {
+    if plan.label_policy().is_some() {
+        return false;
+    }
     let request = plan.request_shape();
     let ciphertexts =
         request.ciphertexts + usize::from(request.carries_zero) + plan.response_shape().groups();
@@ -163,29 +191,42 @@ fn header_length(request: &Request<Incoming>) -> Result<Option<String>, ApiError
     Ok(Some(value.to_owned()))
 }
 
-/// Runs in the tenant's turn. Where it fails or panics, the admission goes back.
-fn evaluate(
-    model: &ServedModel,
-    decoded: &Decoded,
-    seed: &SecretSeed,
-    mut admission: Admission,
-) -> Result<Evaluated, ApiError> {
-    admission.spend().map_err(|error| {
-        tracing::error!(kind = ?error.kind(), "the budgets could not be written");
-        ApiError::Internal
-    })?;
-    let shape = model.card.plan().response_shape();
-    let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
-    for ((features, digest), item) in decoded.iter().zip(0_u32..) {
-        let started = Instant::now();
-        let scores = match &model.head {
-            ServedHead::Scores(head) => head.evaluate(features, *digest, seed, item),
-            ServedHead::Label(_) => return Err(ApiError::Internal),
-        };
-        let scores = scores.map_err(|_| ApiError::Internal)?;
-        elapsed += started.elapsed();
-        // Each answer is packed at once: unpacked ones are several times as large.
-        elements.push(scores.to_bytes(&shape));
+/// What a request is evaluated with, in its tenant's turn.
+struct Evaluator<'a> {
+    model: &'a ServedModel,
+    key: Option<&'a PreparedKey>,
+    /// Threads that one bootstrapped circuit may take.
+    threads: usize,
+}
+
+impl Evaluator<'_> {
+    /// Where this fails or panics, the admission goes back.
+    fn evaluate(
+        &self,
+        decoded: &Decoded,
+        seed: &SecretSeed,
+        mut admission: Admission,
+    ) -> Result<Evaluated, ApiError> {
+        admission.spend().map_err(|error| {
+            tracing::error!(kind = ?error.kind(), "the budgets could not be written");
+            ApiError::Internal
+        })?;
+        let shape = self.model.card.plan().response_shape();
+        let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
+        for ((features, digest), item) in decoded.iter().zip(0_u32..) {
+            let started = Instant::now();
+            let answer = match (&self.model.head, self.key) {
+                (ServedHead::Scores(head), _) => head.evaluate(features, *digest, seed, item),
+                (ServedHead::Label(head), Some(key)) => {
+                    head.evaluate(key, features, *digest, seed, item, self.threads)
+                }
+                (ServedHead::Label(_), None) => return Err(ApiError::Internal),
+            };
+            let answer = answer.map_err(|_| ApiError::Internal)?;
+            elapsed += started.elapsed();
+            // Each answer is packed at once: unpacked ones are several times as large.
+            elements.push(answer.to_bytes(&shape));
+        }
+        Ok(Evaluated { elements, elapsed, budget_left: admission.keep() })
     }
-    Ok(Evaluated { elements, elapsed, budget_left: admission.keep() })
 }
