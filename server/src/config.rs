@@ -7,8 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{cli::ServeArgs, tenants::Tenants};
+use crate::{cli::ServeArgs, keys::KeyPolicy, tenants::Tenants};
 
+mod keys;
 mod limits;
 mod tenants;
 #[cfg(test)]
@@ -116,6 +117,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Limits.
     pub limits: Limits,
+    /// Evaluation keys.
+    pub keys: KeyPolicy,
     /// What it was made from, to make it again.
     args: ServeArgs,
 }
@@ -131,6 +134,7 @@ struct File {
     device: Option<String>,
     tls: FileTls,
     limits: limits::FileLimits,
+    keys: keys::FileKeys,
     budget: tenants::FileBudget,
     rate: tenants::FileRate,
     tenants: Vec<tenants::FileTenant>,
@@ -167,6 +171,7 @@ impl Config {
         let in_file = |error: Error| error.in_file(args.config.as_deref());
         let tenants = tenants::check(&file.budget, &file.rate, file.tenants).map_err(in_file)?;
         let limits = file.limits.check().map_err(in_file)?;
+        let keys = file.keys.check().map_err(in_file)?;
         let data = pick(&args.data, file.data);
         if tenants.any_budget() && data.is_none() {
             return Err(Error::Rule(
@@ -181,6 +186,7 @@ impl Config {
             data,
             metrics: args.metrics.or(file.metrics),
             limits,
+            keys,
             args,
         })
     }
@@ -211,6 +217,8 @@ impl Config {
         keep("limits.connections", new.limits.connections != self.limits.connections);
         keep("limits.workers", new.limits.workers != self.limits.workers);
         keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
+        keep("keys", new.keys != self.keys);
+        new.keys = self.keys;
         new.repo.clone_from(&self.repo);
         new.data.clone_from(&self.data);
         (new.listen, new.metrics) = (self.listen, self.metrics);

@@ -98,6 +98,39 @@ pub enum ApiError {
     /// The compute queue is full.
     #[error("the gateway is at its capacity: try again later")]
     QueueFull,
+    /// An evaluation key that the tenant does not have, or no longer.
+    #[error("this gateway has no such evaluation key of yours: upload it")]
+    KeyUnknown,
+    /// An evaluation key of other parameters than the model's.
+    #[error("the model needs an evaluation key of {expected}: enroll one, and name it")]
+    KeyParameters {
+        /// The model's set.
+        expected: &'static str,
+    },
+    /// The tenant has as many keys as it may.
+    #[error("a tenant may have {limit} evaluation keys: delete one first")]
+    KeyLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// A body that is no evaluation key.
+    #[error("malformed evaluation key: {0}")]
+    MalformedKey(tiresias_keys::Error),
+    /// A key uploaded under another name than its own.
+    #[error("the SHA-256 of the body is not the id in the path")]
+    WrongKeyId,
+    /// A body longer than any key.
+    #[error("no evaluation key is longer than {limit} bytes")]
+    KeyTooLarge {
+        /// The longest.
+        limit: usize,
+    },
+    /// A body of unknown length where the length must be known.
+    #[error("send the body with a Content-Length")]
+    LengthRequired,
+    /// The disk failed, or is full.
+    #[error("the gateway could not store or read an evaluation key: try again later")]
+    Storage,
     /// The gateway's own fault.
     #[error("internal error")]
     Internal,
@@ -160,6 +193,18 @@ impl ApiError {
                 retryable: true,
                 retry_after_s: Some(1),
                 ..rule(StatusCode::TOO_MANY_REQUESTS, "queue_full", "retry_later")
+            },
+            Self::KeyUnknown => rule(StatusCode::NOT_FOUND, "key_unknown", "upload_key"),
+            Self::KeyParameters { .. } => rule(StatusCode::CONFLICT, "key_parameters", "enroll"),
+            Self::KeyLimit { .. } => rule(StatusCode::CONFLICT, "key_limit", "delete_key"),
+            Self::MalformedKey(_) => rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_key", "fix_request"),
+            Self::WrongKeyId => rule(StatusCode::UNPROCESSABLE_ENTITY, "wrong_key_id", "fix_request"),
+            Self::KeyTooLarge { .. } => rule(StatusCode::PAYLOAD_TOO_LARGE, "key_too_large", "fix_request"),
+            Self::LengthRequired => rule(StatusCode::LENGTH_REQUIRED, "length_required", "fix_request"),
+            Self::Storage => Rule {
+                retryable: true,
+                retry_after_s: Some(60),
+                ..rule(StatusCode::INSUFFICIENT_STORAGE, "storage_failed", "retry_later")
             },
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
         }
@@ -237,6 +282,14 @@ mod tests {
             ApiError::IncompleteBody,
             ApiError::BodyTimeout,
             ApiError::QueueFull,
+            ApiError::KeyUnknown,
+            ApiError::KeyParameters { expected: "" },
+            ApiError::KeyLimit { limit: 0 },
+            ApiError::MalformedKey(tiresias_keys::Error::Digest),
+            ApiError::WrongKeyId,
+            ApiError::KeyTooLarge { limit: 0 },
+            ApiError::LengthRequired,
+            ApiError::Storage,
             ApiError::Internal,
         ];
         for error in &all {

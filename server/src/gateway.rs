@@ -10,6 +10,7 @@ use crate::{
     budget::Budgets,
     compute::Compute,
     config::{Config, Limits},
+    keys::Keys,
     metrics::Metrics,
     rate::Rates,
     registry::Registry,
@@ -46,6 +47,7 @@ pub(crate) struct Gateway {
     pub(crate) settings: Swap<Settings>,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) keys: Keys,
     pub(crate) compute: Compute,
     pub(crate) seeds: ResponseSeeds,
     pub(crate) memory: Arc<BodyMemory>,
@@ -57,6 +59,7 @@ impl Gateway {
     pub(crate) fn new(
         registry: Registry,
         budgets: Budgets,
+        keys: Keys,
         settings: Settings,
     ) -> Result<Self, getrandom::Error> {
         let limits = &settings.limits;
@@ -64,6 +67,7 @@ impl Gateway {
             registry,
             budgets: Arc::new(budgets),
             rates: Arc::new(Rates::new()),
+            keys,
             compute: Compute::new(limits.workers, limits.queue),
             seeds: ResponseSeeds::new()?,
             memory: Arc::new(BodyMemory::new(limits.body_mib, settings.alone())),
@@ -91,5 +95,9 @@ impl Gateway {
 
     pub(crate) fn update_gauges(&self) {
         self.metrics.pending.set(self.compute.pending() as i64);
+        let (keys, bytes, [hits, misses, evictions]) = self.keys.facts();
+        self.metrics.evaluation_keys.set(keys as i64);
+        self.metrics.evaluation_key_bytes.set(bytes as i64);
+        self.metrics.key_cache(hits, misses, evictions);
     }
 }

@@ -1,4 +1,5 @@
-//! One function a route: decode, call, encode. Inference stands in `infer`, what operators do in `repository`.
+//! One function a route: decode, call, encode. Inference stands in `infer`, evaluation keys in `keys`,
+//! what operators do in `repository`.
 
 use http_body_util::Full;
 use hyper::{
@@ -18,6 +19,7 @@ use crate::{
 };
 
 mod infer;
+mod keys;
 mod repository;
 #[cfg(test)]
 mod tests;

@@ -22,9 +22,10 @@
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
 //! 7. `gateway`, `router`, `body`, `protocol`, `handlers`: one request.
 //! 8. `admission`, `budget`, `rate`, `compute`: who may be evaluated, and in which order.
-//! 9. `seeds`: the randomness of responses.
-//! 10. [`data`], `journal`: what outlives the process.
-//! 11. `metrics`, [`error`]: what operators and peers see.
+//! 9. [`keys`]: evaluation keys of tenants, on disk and prepared.
+//! 10. `seeds`: the randomness of responses.
+//! 11. [`data`], `journal`: what outlives the process.
+//! 12. `metrics`, [`error`]: what operators and peers see.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -42,6 +43,7 @@ mod history;
 pub mod import;
 pub mod inspect;
 mod journal;
+pub mod keys;
 pub mod listener;
 mod metrics;
 mod peer;

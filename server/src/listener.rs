@@ -26,6 +26,7 @@ use crate::{
     config::{Config, Limits, TlsSource},
     data::{self, DataDirectory},
     gateway::{Gateway, Settings},
+    keys::Keys,
     peer::Peer,
     registry::{self, Registry},
     reload::Reloader,
@@ -100,7 +101,9 @@ pub async fn serve(
     for warning in check::warnings(&config, &registry.snapshot()) {
         tracing::warn!("{warning}");
     }
-    let gateway = Arc::new(Gateway::new(registry, budgets, settings)?);
+    let keys = Keys::open(config.keys, data.as_ref())?;
+    let gateway = Arc::new(Gateway::new(registry, budgets, keys, settings)?);
+    let sweeping = tokio::spawn(sweep_keys(Arc::clone(&gateway)));
     let connections = Arc::new(Semaphore::new(config.limits.connections));
 
     let (listener, address) = listen(config.listen).await?;
@@ -152,6 +155,7 @@ pub async fn serve(
 
     gateway.stop();
     reloading.abort();
+    sweeping.abort();
     drop(listener);
     tracing::info!("shutting down");
     let limit = gateway.settings.load().limits.shutdown_timeout;
@@ -163,6 +167,18 @@ pub async fn serve(
         tracing::error!(kind = ?error.kind(), "the exact budgets could not be written: the last blocks count");
     }
     Ok(())
+}
+
+/// Deletes evaluation keys whose time is over, now and then.
+async fn sweep_keys(gateway: Arc<Gateway>) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let gateway = Arc::clone(&gateway);
+        if tokio::task::spawn_blocking(move || gateway.keys.sweep()).await.is_err() {
+            tracing::error!("expired evaluation keys could not be looked for");
+        }
+    }
 }
 
 /// The certificate files of a configuration, made where they are to be and are not there.

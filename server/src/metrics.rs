@@ -45,6 +45,9 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) pending: Gauge<i64, std::sync::atomic::AtomicI64>,
     pub(crate) handshake_failures: Counter<u64, AtomicU64>,
+    pub(crate) evaluation_keys: Gauge,
+    pub(crate) evaluation_key_bytes: Gauge,
+    key_cache: Family<ResultLabels, Gauge>,
 }
 
 /// 50 us to 5 s.
@@ -64,6 +67,8 @@ impl Metrics {
         let (request_bytes, response_bytes, handshake_failures) =
             (Counter::default(), Counter::default(), Counter::default());
         let (connections, pending) = (Gauge::default(), Gauge::default());
+        let (evaluation_keys, evaluation_key_bytes) = (Gauge::default(), Gauge::default());
+        let key_cache = Family::default();
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The gateway's version", build);
         registry.register("inference_request_success", "Inference requests answered", success.clone());
@@ -74,6 +79,13 @@ impl Metrics {
         registry.register("tls_handshake_failure", "TLS handshakes that failed", handshake_failures.clone());
         registry.register("open_connections", "Open connections", connections.clone());
         registry.register("pending_request_count", "Requests admitted and not yet answered", pending.clone());
+        registry.register("evaluation_keys", "Evaluation keys on disk", evaluation_keys.clone());
+        registry.register("evaluation_key_bytes", "Their bytes", evaluation_key_bytes.clone());
+        registry.register(
+            "evaluation_key_cache",
+            "Prepared keys found (hit), made (miss) and dropped for room (eviction), since the start",
+            key_cache.clone(),
+        );
         registry.register_with_unit(
             "request_duration",
             "Time from a request's headers to its answer",
@@ -102,6 +114,9 @@ impl Metrics {
             connections,
             pending,
             handshake_failures,
+            evaluation_keys,
+            evaluation_key_bytes,
+            key_cache,
         }
     }
 
@@ -120,6 +135,12 @@ impl Metrics {
     pub(crate) fn reloaded(&self, whole: bool) {
         let result = if whole { "ok" } else { "failed" };
         self.reloads.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    pub(crate) fn key_cache(&self, hits: u64, misses: u64, evictions: u64) {
+        for (result, count) in [("hit", hits), ("miss", misses), ("eviction", evictions)] {
+            self.key_cache.get_or_create(&ResultLabels { result }).set(count as i64);
+        }
     }
 
     pub(crate) fn finished(&self, request_bytes: usize, response_bytes: usize, seconds: f64) {

@@ -76,6 +76,15 @@ enum Route {
     Infer(Model),
     Load(String),
     Unload(String),
+    Keys,
+    Key(KeyAction, String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyAction {
+    Put,
+    Get,
+    Delete,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +109,16 @@ impl Route {
             ["v2", "repository", "index"] => (Method::POST, Self::Index),
             ["v2", "repository", "models", name, "load"] => (Method::POST, Self::Load(name.to_owned())),
             ["v2", "repository", "models", name, "unload"] => (Method::POST, Self::Unload(name.to_owned())),
+            ["v2", "keys"] => (Method::GET, Self::Keys),
+            ["v2", "keys", id] => {
+                let action = match *method {
+                    Method::PUT => KeyAction::Put,
+                    Method::DELETE => KeyAction::Delete,
+                    Method::GET | Method::HEAD => KeyAction::Get,
+                    _ => return Err(ApiError::MethodNotAllowed { allowed: "PUT, GET, DELETE" }),
+                };
+                return Ok(Self::Key(action, id.to_owned()));
+            }
             ["v2", "models", name, ref rest @ ..] => {
                 let (version, rest) = match rest {
                     ["versions", version, rest @ ..] => (Some((*version).to_owned()), rest),
@@ -134,6 +153,10 @@ impl Route {
             Self::Infer(_) => "infer",
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
+            Self::Keys => "keys",
+            Self::Key(KeyAction::Put, _) => "put_key",
+            Self::Key(KeyAction::Get, _) => "key",
+            Self::Key(KeyAction::Delete, _) => "delete_key",
         }
     }
 }
@@ -159,6 +182,10 @@ async fn dispatch(
             drop(models);
             gateway.infer(tenant, model, request).await
         }
+        Route::Keys => gateway.list_keys(tenant),
+        Route::Key(KeyAction::Put, id) => gateway.put_key(tenant, &id, request).await,
+        Route::Key(KeyAction::Get, id) => gateway.key(tenant, &id),
+        Route::Key(KeyAction::Delete, id) => gateway.delete_key(tenant, &id),
         Route::Load(name) => Arc::clone(gateway).load(tenant, name, request).await,
         Route::Unload(name) => Arc::clone(gateway).unload(tenant, name, request).await,
     }

@@ -110,7 +110,8 @@ impl Gateway {
         named: Option<&str>,
     ) -> Result<Option<Arc<PreparedKey>>, ApiError> {
         let Some(policy) = model.card.plan().label_policy() else { return Ok(None) };
-        let id = named.ok_or(ApiError::MalformedRequest("this model needs the parameter `evaluation_key`"))?;
+        let id =
+            named.ok_or(ApiError::MalformedRequest("this model needs the parameter `evaluation_key`"))?;
         let id = KeyId::from_hex(id)
             .map_err(|_| ApiError::MalformedRequest("`evaluation_key` is not the id of a key"))?;
         self.keys.prepared(&tenant.id, &id, policy.bootstrap).await.map(Some)

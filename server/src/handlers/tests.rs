@@ -7,6 +7,7 @@ use crate::{
     cli::{Cli, Command},
     config::{Config, TlsSource},
     gateway::Settings,
+    keys::Keys,
     registry::Registry,
     repository::Repository,
     tls,
@@ -49,7 +50,8 @@ fn gateway(directory: &std::path::Path) -> Gateway {
     let files = tls::ensure_self_signed(directory).unwrap();
     let settings = Settings::new(1, tls::load(&files).unwrap(), &config);
     let registry = Registry::open(Repository::new(&repo), None).unwrap();
-    Gateway::new(registry, Budgets::none(), settings).unwrap()
+    let keys = Keys::open(config.keys, None).unwrap();
+    Gateway::new(registry, Budgets::none(), keys, settings).unwrap()
 }
 
 #[tokio::test]

@@ -1,0 +1,136 @@
+//! Evaluation keys: upload, list, delete.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header,
+};
+use serde_json::{Value, json};
+use tiresias_keys::{BootstrapParameters, Error, EvaluationKey, KeyId};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{Answer, answer, respond, respond_json};
+use crate::{
+    error::ApiError,
+    gateway::Gateway,
+    keys::{StoredKey, Upload},
+    tenants::Tenant,
+};
+
+/// A whole key may take this long for each MiB, besides the time that the bytes of any body have.
+const PER_MIB: Duration = Duration::from_secs(16);
+
+/// Chunks between the connection and the disk.
+const CHUNKS: usize = 4;
+
+impl Gateway {
+    /// The keys of this tenant.
+    pub(crate) fn list_keys(&self, tenant: &Tenant) -> Answer {
+        let keys = self.keys.list(&tenant.id);
+        answer(&json!({ "keys": keys.iter().map(describe).collect::<Vec<_>>() }))
+    }
+
+    pub(crate) fn key(&self, tenant: &Tenant, id: &str) -> Answer {
+        let key = self.keys.find(&tenant.id, &parse(id)?).ok_or(ApiError::KeyUnknown)?;
+        answer(&describe(&key))
+    }
+
+    pub(crate) fn delete_key(&self, tenant: &Tenant, id: &str) -> Answer {
+        self.keys.remove(&tenant.id, &parse(id)?)?;
+        Ok(respond(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
+    }
+
+    /// Takes a key in. One that is there is left as it is, and its body is not read.
+    pub(crate) async fn put_key(&self, tenant: &Tenant, id: &str, request: Request<Incoming>) -> Answer {
+        let id = parse(id)?;
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(ApiError::UnsupportedEncoding);
+        }
+        let length = declared(&request)?;
+        if let Some(key) = self.keys.find(&tenant.id, &id) {
+            return Ok(respond_json(StatusCode::OK, &describe(&key)));
+        }
+        let turn = self.keys.turn(&tenant.id)?;
+        let upload = self.keys.upload(id, length)?;
+        let patience = self.settings.load().limits.body_timeout;
+        let upload = receive(request.into_body(), upload, length, patience).await?;
+        let key = self.keys.finish(turn, upload).await?;
+        tracing::info!(parameters = key.parameters.name(), "an evaluation key was stored");
+        Ok(created(&key))
+    }
+}
+
+fn created(key: &StoredKey) -> Response<Full<Bytes>> {
+    respond_json(StatusCode::CREATED, &describe(key))
+}
+
+fn describe(key: &StoredKey) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "parameters": key.parameters.name(),
+        "bytes": EvaluationKey::encoded_len(key.parameters),
+        "state": "ready",
+        "uploaded_at": StoredKey::seconds(key.uploaded),
+        "expires_at": StoredKey::seconds(key.expires),
+    })
+}
+
+fn parse(id: &str) -> Result<KeyId, ApiError> {
+    KeyId::from_hex(id).map_err(ApiError::MalformedKey)
+}
+
+/// The declared length, which must be that of some key: so nothing else is ever read.
+fn declared(request: &Request<Incoming>) -> Result<usize, ApiError> {
+    let length = request.headers().get(header::CONTENT_LENGTH).ok_or(ApiError::LengthRequired)?;
+    let lengths = BootstrapParameters::ALL.map(EvaluationKey::encoded_len);
+    let limit = lengths.into_iter().max().unwrap_or_default();
+    // A number that no word holds is above the limit too.
+    let length = length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(ApiError::KeyTooLarge { limit });
+    }
+    if !lengths.contains(&length) {
+        let error = Error::Length { what: "smallest evaluation key", got: length, expected: lengths[0] };
+        return Err(ApiError::MalformedKey(error));
+    }
+    Ok(length)
+}
+
+/// Reads a body into an upload. The disk and SHA-256 have a thread of their own.
+async fn receive(
+    mut body: Incoming,
+    mut upload: Upload,
+    length: usize,
+    patience: Duration,
+) -> Result<Upload, ApiError> {
+    let (chunks, mut received) = mpsc::channel::<Bytes>(CHUNKS);
+    let writer = tokio::task::spawn_blocking(move || {
+        while let Some(chunk) = received.blocking_recv() {
+            upload.take(&chunk)?;
+        }
+        Ok(upload)
+    });
+    let reader = async {
+        loop {
+            match timeout(patience, body.frame()).await {
+                Err(_) => return Err(ApiError::BodyTimeout),
+                Ok(None) => return Ok(()),
+                Ok(Some(Err(_))) => return Err(ApiError::IncompleteBody),
+                Ok(Some(Ok(frame))) => {
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    if chunks.send(chunk).await.is_err() {
+                        return Ok(()); // the writer says why
+                    }
+                }
+            }
+        }
+    };
+    let limit = patience + PER_MIB * (length >> 20) as u32;
+    let read = timeout(limit, reader).await.map_err(|_| ApiError::BodyTimeout).flatten();
+    drop(chunks);
+    let written = writer.await.map_err(|_| ApiError::Internal)?;
+    read.and(written)
+}
