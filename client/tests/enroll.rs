@@ -303,9 +303,7 @@ fn a_passphrase_is_asked_for_on_the_terminal() {
     assert!(on_terminal("correct horse", &[]).unwrap().done().contains("is there already"));
 }
 
-/// For a gateway that has the routes of keys.
 #[test]
-#[ignore = "needs /v2/keys of the real gateway"]
 fn a_real_gateway_takes_the_key() {
     let gateway = Setup::model("flooded").start();
     let file = gateway.path("clinic.key").to_str().unwrap().to_owned();

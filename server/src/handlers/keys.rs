@@ -9,7 +9,7 @@ use hyper::{
     header,
 };
 use serde_json::{Value, json};
-use tiresias_keys::{BootstrapParameters, Error, EvaluationKey, KeyId};
+use tiresias_keys::{BootstrapParameters, EvaluationKey, KeyId};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Answer, answer, respond, respond_json};
@@ -93,8 +93,7 @@ fn declared(request: &Request<Incoming>) -> Result<usize, ApiError> {
         return Err(ApiError::KeyTooLarge { limit });
     }
     if !lengths.contains(&length) {
-        let error = Error::Length { what: "smallest evaluation key", got: length, expected: lengths[0] };
-        return Err(ApiError::MalformedKey(error));
+        return Err(ApiError::MalformedRequest("no parameter set has evaluation keys of this length"));
     }
     Ok(length)
 }
@@ -115,14 +114,18 @@ async fn receive(
     });
     let reader = async {
         loop {
-            match timeout(patience, body.frame()).await {
+            let frame = tokio::select! {
+                frame = timeout(patience, body.frame()) => frame,
+                () = chunks.closed() => return Ok(()), // the writer says why
+            };
+            match frame {
                 Err(_) => return Err(ApiError::BodyTimeout),
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(_))) => return Err(ApiError::IncompleteBody),
                 Ok(Some(Ok(frame))) => {
                     let Ok(chunk) = frame.into_data() else { continue };
                     if chunks.send(chunk).await.is_err() {
-                        return Ok(()); // the writer says why
+                        return Ok(());
                     }
                 }
             }
