@@ -63,6 +63,17 @@ fn the_demo_reports_every_patient_and_a_summary() {
 }
 
 #[test]
+fn the_demo_answers_labels_too() {
+    program();
+    let lines = tiresias(&["demo", "--json", "--policy", "label", "--patients", "5"]).json();
+    let (summary, patients) = lines.split_last().unwrap();
+    assert_eq!((&summary["patients"], &summary["clear_agreement"]), (&5.into(), &1.0.into()));
+    for patient in patients {
+        assert_eq!(keys(patient), BTreeSet::from(["patient", "truth", "index", "label"]));
+    }
+}
+
+#[test]
 fn the_demo_can_be_quiet() {
     program();
     let quiet = tiresias(&["demo", "--quiet", "--patients", "3"]);
