@@ -109,7 +109,7 @@ impl Ladder {
                 return Ok(ladder);
             }
             // The table gives 0 where the position is within `places`, so where v's own is within twice that.
-            let next = (2 * places << t) / (n * multiplier);
+            let next = ((2 * places) << t) / (n * multiplier);
             if stages == Some(ladder.stages.len()) {
                 ladder.zone = (next as u64).div_ceil(2) + 1;
                 return Ok(ladder);

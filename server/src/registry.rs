@@ -37,7 +37,7 @@ pub(crate) struct ServedModel {
 /// A head, ready to be evaluated.
 pub(crate) enum ServedHead {
     Scores(PreparedHead),
-    Label(PreparedLabel),
+    Label(Box<PreparedLabel>),
 }
 
 impl ServedModel {
@@ -49,10 +49,10 @@ impl ServedModel {
             Policy::Scores => ServedHead::Scores(PreparedHead::new(&head, plan, config, seed)),
             Policy::Label(_) => {
                 let prepared = PreparedLabel::new(&head, plan, config, seed);
-                ServedHead::Label(prepared.map_err(|source| repository::Error::Card {
+                ServedHead::Label(Box::new(prepared.map_err(|source| repository::Error::Card {
                     path: format!("{}/{}", card.name(), card.version()).into(),
                     source,
-                })?)
+                })?))
             }
         };
         Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head })

@@ -140,11 +140,11 @@ async fn the_hybrid_key_exchange_can_be_required() {
     let gateway = Setup::model("flooded").flags(&["--require-hybrid"]).start();
     let mut connection = tiresias_client::http::Connection::open(&gateway.options()).await.unwrap();
     let model = connection.fetch_model("m", None).await.unwrap();
-    let encrypted = model.encrypt(&rows()[0]).unwrap();
-    let body = oip::request_body(model.config(), &[&encrypted.element]);
+    let encrypted = model.encrypt(&rows()[0], None).unwrap();
+    let body = oip::request_body(&model, None, &[&encrypted.element]);
     let answer = connection.infer(&model, body, 1).await.unwrap();
-    let diagnosis = model.decrypt(0, encrypted.pending, &answer.elements[0]).unwrap();
-    assert_eq!(diagnosis.scores_q, gateway.clear_scores("m")[0]);
+    let diagnosis = model.decrypt(0, encrypted.pending, &answer.elements[0], None).unwrap();
+    assert_eq!(diagnosis.finding.scores_q(), gateway.clear_scores("m")[0]);
 
     let classical = |gateway: &common::Gateway| {
         let mut provider = aws_lc_rs::default_provider();

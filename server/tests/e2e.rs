@@ -30,11 +30,11 @@ fn model(gateway: &Gateway) -> Model {
 
 /// Encrypts rows, each under a key of its own.
 fn encrypt(model: &Model, rows: &[Vec<f64>]) -> (Vec<Vec<u8>>, Vec<Pending>) {
-    rows.iter().map(|row| model.encrypt(row).unwrap()).map(|one| (one.element, one.pending)).unzip()
+    rows.iter().map(|row| model.encrypt(row, None).unwrap()).map(|one| (one.element, one.pending)).unzip()
 }
 
 fn body(model: &Model, elements: &[Vec<u8>]) -> oip::Body {
-    oip::request_body(model.config(), &elements.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    oip::request_body(model, None, &elements.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 fn infer_request(body: &oip::Body) -> Vec<u8> {
@@ -46,12 +46,14 @@ fn infer_request(body: &oip::Body) -> Vec<u8> {
 fn elements(reply: &Reply) -> Vec<Vec<u8>> {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     let length = reply.header(oip::HEADER_LENGTH).unwrap().parse().unwrap();
-    oip::read_response(&reply.body, length).unwrap().elements
+    oip::read_response(&reply.body, length, "scores").unwrap().elements
 }
 
 fn decrypt(model: &Model, pending: Vec<Pending>, elements: &[Vec<u8>]) -> Vec<Vec<i64>> {
     assert_eq!(pending.len(), elements.len());
-    let read = |(pending, element): (_, &Vec<u8>)| model.decrypt(0, pending, element).unwrap().scores_q;
+    let read = |(pending, element): (_, &Vec<u8>)| {
+        model.decrypt(0, pending, element, None).unwrap().finding.scores_q().to_vec()
+    };
     pending.into_iter().zip(elements).map(read).collect()
 }
 
@@ -65,12 +67,12 @@ async fn the_clinics_library_reads_the_clear_scores() {
         let expected = gateway.evaluate("m", &common::fixture("features.npy"));
         assert_eq!(expected.len(), 20);
         for (index, row) in rows().iter().enumerate() {
-            let encrypted = model.encrypt(row).unwrap();
-            let request = oip::request_body(model.config(), &[&encrypted.element]);
+            let encrypted = model.encrypt(row, None).unwrap();
+            let request = oip::request_body(model, None, &[&encrypted.element]);
             let answer = connection.infer(&model, request, 1).await.unwrap();
             assert!(answer.evaluate_us.is_some());
             let [element] = answer.elements.as_slice() else { panic!("one element in, one out") };
-            let diagnosis = model.decrypt(index, encrypted.pending, element).unwrap();
+            let diagnosis = model.decrypt(index, encrypted.pending, element, None).unwrap();
             assert_eq!(serde_json::to_value(&diagnosis).unwrap(), expected[index], "{kind}");
         }
     }
@@ -111,7 +113,7 @@ async fn http2_carries_the_same_requests() {
             let request = body(&model, &sent);
             let (answer, length) =
                 send("POST", "/v2/models/m/infer", request.header_length, request.bytes).await;
-            let answer = oip::read_response(&answer, length).unwrap();
+            let answer = oip::read_response(&answer, length, "scores").unwrap();
             scores.extend(decrypt(&model, pending, &answer.elements));
         }
         assert_eq!(scores, gateway.clear_scores("m"), "{kind}");

@@ -233,16 +233,16 @@ impl Client<'_> {
                 assert_eq!(reply.status, 200);
                 Model::from_card(reply.body).unwrap()
             });
-            let encrypted = current.encrypt(row).unwrap();
-            let body = oip::request_body(current.config(), &[&encrypted.element]);
+            let encrypted = current.encrypt(row, None).unwrap();
+            let body = oip::request_body(&current, None, &[&encrypted.element]);
             let path = format!("/v2/models/m/versions/{}/infer", current.card().version());
             let reply = self.send("POST", &path, body.header_length, &body.bytes);
             match reply.status {
                 200 => {
                     let length = reply.header(HEADER_LENGTH).unwrap().parse().unwrap();
-                    let answer = oip::read_response(&reply.body, length).unwrap();
-                    let diagnosis = current.decrypt(0, encrypted.pending, &answer.elements[0]).unwrap();
-                    assert_eq!(diagnosis.scores_q, scores);
+                    let answer = oip::read_response(&reply.body, length, "scores").unwrap();
+                    let diagnosis = current.decrypt(0, encrypted.pending, &answer.elements[0], None).unwrap();
+                    assert_eq!(diagnosis.finding.scores_q(), scores);
                     answered += 1;
                 }
                 _ => {

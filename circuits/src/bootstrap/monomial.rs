@@ -49,7 +49,7 @@ impl Monomials {
         let exponent = exponent as usize;
         out[0] = self.powers[exponent & circle];
         for (t, step) in self.steps.iter().enumerate() {
-            let factor = self.powers[exponent * step & circle];
+            let factor = self.powers[(exponent * step) & circle];
             let (done, rest) = out.split_at_mut(1 << t);
             kernel.multiply_by(&mut rest[..done.len()], done, factor);
         }

@@ -58,7 +58,7 @@ impl Probe {
     pub(crate) fn start(setup: Setup) -> Self {
         let gateway = setup.start();
         let model = Model::from_card(gateway.get("/v2/models/m/config").body).unwrap();
-        let element = model.encrypt(&rows()[0]).unwrap().element;
+        let element = model.encrypt(&rows()[0], None).unwrap().element;
         let mut probe = Self { gateway, model, element, good: Vec::new(), replies: RefCell::default() };
         probe.good = probe.infer_elements(&[&probe.element]);
         probe.alive("the start");

@@ -1,4 +1,4 @@
-//! A layer of 64 keyswitches and bootstraps on one core: ours against 64 single calls of tfhe's FFT path, in interleaved
+//! `cargo run --release --bin bootstrap`: a layer of 64 keyswitches and bootstraps on one core: ours against 64 single calls of tfhe's FFT path, in interleaved
 //! rounds of one run.
 //!
 //! tfhe's side is its `V1_8_PARAM_MESSAGE_2_CARRY_2_KS_PBS_TUNIFORM_2M128`: n = 918, N = 2048, one level of base 2^23,
