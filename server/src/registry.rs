@@ -36,7 +36,7 @@ pub(crate) struct ServedModel {
 
 /// A head, ready to be evaluated.
 pub(crate) enum ServedHead {
-    Scores(PreparedHead),
+    Scores(Box<PreparedHead>),
     Label(Box<PreparedLabel>),
 }
 
@@ -46,7 +46,7 @@ impl ServedModel {
         let StoredModel { card, card_bytes, config, head } = stored;
         let (plan, seed) = (*card.plan(), *card.gateway_seed());
         let head = match plan.policy() {
-            Policy::Scores => ServedHead::Scores(PreparedHead::new(&head, plan, config, seed)),
+            Policy::Scores => ServedHead::Scores(Box::new(PreparedHead::new(&head, plan, config, seed))),
             Policy::Label(_) => {
                 let prepared = PreparedLabel::new(&head, plan, config, seed);
                 ServedHead::Label(Box::new(prepared.map_err(|source| repository::Error::Card {

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use serde_json::json;
 use tiresias_circuits::scores::decode_phases;
-use tiresias_client::{Model, diagnosis::Pending, http::Connection, oip};
+use tiresias_client::{Model, diagnosis::Pending, diagnosis::RequestKey, http::Connection, oip};
 use tiresias_keys::{Digest, EncryptedScores};
 use tiresias_secret_key::danger::decrypt_and_keep;
 
@@ -68,7 +68,7 @@ async fn the_clinics_library_reads_the_clear_scores() {
         assert_eq!(expected.len(), 20);
         for (index, row) in rows().iter().enumerate() {
             let encrypted = model.encrypt(row, None).unwrap();
-            let request = oip::request_body(model, None, &[&encrypted.element]);
+            let request = oip::request_body(&model, None, &[&encrypted.element]);
             let answer = connection.infer(&model, request, 1).await.unwrap();
             assert!(answer.evaluate_us.is_some());
             let [element] = answer.elements.as_slice() else { panic!("one element in, one out") };
@@ -178,7 +178,8 @@ fn the_same_request_gets_a_fresh_answer_each_time() {
     for answer in [first, second] {
         let answer =
             EncryptedScores::from_bytes(&answer, &shape, model.config(), &pending[0].digest).unwrap();
-        let phases = decrypt_and_keep(&pending[0].key, &answer, &shape).unwrap();
+        let RequestKey::OneTime(key) = &pending[0].key else { unreachable!("scores need no other key") };
+        let phases = decrypt_and_keep(key, &answer, &shape).unwrap();
         assert_eq!(decode_phases(plan, phases.as_slice()), gateway.clear_scores("m")[0]);
     }
 }

@@ -79,11 +79,11 @@ fn requests_for_another_card_are_told_so() {
     let card =
         |name: &str| Model::from_card(probe.gateway.get(&format!("/v2/models/{name}/config")).body).unwrap();
     let row = &rows()[0];
-    let twin = card("twin").encrypt(row).unwrap().element;
+    let twin = card("twin").encrypt(row, None).unwrap().element;
     probe.refused("another model's frame", &probe.infer_elements(&[&twin]), 409, "config_mismatch");
     let mixed = probe.infer_elements(&[&probe.element, &twin]);
     probe.refused("another model's frame behind a good one", &mixed, 409, "config_mismatch");
-    let smaller = card("other-kind").encrypt(row).unwrap().element;
+    let smaller = card("other-kind").encrypt(row, None).unwrap().element;
     probe.refused("a smaller frame", &probe.infer_elements(&[&smaller]), 422, "malformed_ciphertext");
 
     let mut changed = probe.element.clone();

@@ -234,7 +234,7 @@ impl Client<'_> {
                 Model::from_card(reply.body).unwrap()
             });
             let encrypted = current.encrypt(row, None).unwrap();
-            let body = oip::request_body(&current, None, &[&encrypted.element]);
+            let body = oip::request_body(current, None, &[&encrypted.element]);
             let path = format!("/v2/models/m/versions/{}/infer", current.card().version());
             let reply = self.send("POST", &path, body.header_length, &body.bytes);
             match reply.status {
