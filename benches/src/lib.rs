@@ -32,13 +32,23 @@ impl Fixture {
     /// Where no plan exists for the shape.
     #[must_use]
     pub fn new(features: usize, classes: usize, privacy: Privacy) -> Self {
-        let shape = HeadShape { features, classes, feature_bits: 8, weight_bits: 8 };
+        Self::with_bits(features, classes, 8, privacy)
+    }
+
+    /// A head and a row of so many bits.
+    ///
+    /// # Panics
+    /// Where no plan exists for the shape.
+    #[must_use]
+    pub fn with_bits(features: usize, classes: usize, bits: u32, privacy: Privacy) -> Self {
+        let shape = HeadShape { features, classes, feature_bits: bits, weight_bits: bits };
         let plan = Plan::new(shape, privacy).expect("the benches plan valid shapes");
-        let weight = (0..features * classes).map(|i| value(i) as i8).collect();
+        let value = |i| value(i) >> (8 - bits);
+        let weight = (0..features * classes).map(|i| value(i).max(-shape.weight_limit()) as i8).collect();
         let bias = (0..classes as i64).map(|class| class * 9 - 50).collect();
         let quantized = QuantizedHead::new(shape, weight, bias).expect("weights are in range");
         let (config, gateway_seed) = (ConfigId::of_card(b"bench"), Seed::from_bytes([1; 32]));
-        let row: Vec<i64> = (0..features).map(|i| value((1 << 32) + i)).collect();
+        let row: Vec<i64> = (0..features).map(|i| value((1 << 32) + i).max(-shape.feature_limit())).collect();
         let plaintexts = scores::encode_features(&plan, &row).expect("the row is in range");
         let head = PreparedHead::new(&quantized, plan, config, gateway_seed);
         let request_shape = plan.request_shape();

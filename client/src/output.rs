@@ -46,8 +46,9 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
         return found.iter().try_for_each(json);
     }
     let several = found.iter().any(|found| found.file.is_some());
+    let has_scores = found.iter().any(|found| found.diagnosis.finding.score_and_margin().is_some());
     let columns = ["file", "row", "diagnosis", "score", "margin"];
-    let mut table = table(&columns[usize::from(!several)..]);
+    let mut table = table(&columns[usize::from(!several)..if has_scores { 5 } else { 3 }]);
     for Found { file, diagnosis } in found {
         let numbers = diagnosis.finding.score_and_margin();
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
@@ -57,6 +58,7 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
             number(numbers.map(|(score, _)| score)),
             number(numbers.map(|(_, margin)| margin)),
         ];
+        let cells = cells.into_iter().take(if has_scores { 4 } else { 2 });
         table.add_row(several.then(|| file.unwrap_or_default().to_owned()).into_iter().chain(cells));
     }
     line(&table.to_string())

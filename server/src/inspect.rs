@@ -274,10 +274,10 @@ fn facts(model: &StoredModel) -> Value {
 /// Seconds of one core with AVX-512 IFMA, from the milliseconds of a bootstrap in benches/README.md.
 fn predicted_core_seconds(policy: &LabelPolicy, shape: &HeadShape) -> f64 {
     let milliseconds = match (policy.bootstrap.group(), policy.bootstrap.rotation().levels) {
-        (1, 1) => 18.3,
-        (1, _) => 26.3,
-        (_, 1) => 9.2,
-        _ => 14.8,
+        (1, 1) => 18.9,
+        (1, _) => 26.0,
+        (_, 1) => 9.8,
+        _ => 15.5,
     };
     policy.bootstraps(shape) as f64 * milliseconds / 1e3
 }

@@ -185,21 +185,17 @@ fn report(
 }
 
 fn print_patients(patients: &[Patient], visits: &[Visit]) -> Result<(), Error> {
-    let mut table = output::table(&["patient", "truth", "diagnosis", "score", "margin", ""]);
+    let columns = ["patient", "truth", "diagnosis", "", "score", "margin"];
+    let has_scores = visits.iter().any(|visit| visit.diagnosis.finding.score_and_margin().is_some());
+    let mut table = output::table(&columns[..if has_scores { 6 } else { 4 }]);
     for (patient, visit) in patients.iter().zip(visits) {
-        let diagnosis = &visit.diagnosis;
-        let label = diagnosis.finding.label();
-        let numbers = diagnosis.finding.score_and_margin();
-        let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.3}"));
+        let finding = &visit.diagnosis.finding;
+        let label = finding.label();
         let verdict = if label == patient.truth { "" } else { "wrong" };
-        table.add_row([
-            patient.row.to_string(),
-            patient.truth.clone(),
-            label,
-            number(numbers.map(|(score, _)| score)),
-            number(numbers.map(|(_, margin)| margin)),
-            verdict.to_owned(),
-        ]);
+        let cells = [patient.row.to_string(), patient.truth.clone(), label, verdict.to_owned()];
+        let numbers = finding.score_and_margin().map(|(score, margin)| [score, margin]);
+        let numbers = numbers.into_iter().flatten().map(|number| format!("{number:.3}"));
+        table.add_row(cells.into_iter().chain(numbers));
     }
     output::line(&table.to_string())
 }
