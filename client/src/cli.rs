@@ -132,6 +132,15 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
+/// The data of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DataArg {
+    /// Breast cancer, Wisconsin: 30 measurements, two classes
+    Wdbc,
+    /// Handwritten digits: 64 pixels, ten classes
+    Digits,
+}
+
 /// What a clinic learns from a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PolicyArg {
@@ -144,7 +153,10 @@ pub enum PolicyArg {
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Diagnose only the first N patients
+    /// Which data: 171 patients of the Wisconsin breast-cancer data, or 540 images of handwritten digits
+    #[arg(long, value_enum, default_value = "wdbc")]
+    pub data: DataArg,
+    /// Diagnose only the first N patients, or images
     #[arg(long, value_name = "N")]
     pub patients: Option<usize>,
     /// Leave out the table of patients

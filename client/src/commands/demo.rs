@@ -14,20 +14,18 @@ use serde::Serialize;
 use tiresias_keys::EvaluationKey;
 
 use self::{
-    data::{Patient, WDBC_HEAD},
+    data::{DIGITS, DataSet, Patient, WDBC},
     gateway::{ClearAnswer, GatewayProcess},
 };
 use super::infer::ask::{Asked, Facts, Replaced, Terms, ask_all};
 use crate::{
     Diagnosis, Error, Model,
-    cli::{DemoArgs, GatewayArgs},
+    cli::{DataArg, DemoArgs, GatewayArgs},
     enroll,
     http::Connection,
     key_file::{KeyFile, Protection},
     output,
 };
-
-const MODEL: &str = "wdbc";
 
 /// The last line of `demo --json`. Times are medians in microseconds, sizes are HTTP bodies for one patient.
 #[derive(Debug, Clone, Serialize)]
@@ -62,7 +60,11 @@ struct Visit {
 
 /// Runs the command.
 pub async fn run(args: &DemoArgs) -> Result<(), Error> {
-    let (training, mut patients) = data::load()?;
+    let data: &DataSet = match args.data {
+        DataArg::Wdbc => &WDBC,
+        DataArg::Digits => &DIGITS,
+    };
+    let (training, mut patients) = data.load()?;
     patients.truncate(args.patients.unwrap_or(usize::MAX));
     if patients.is_empty() {
         return Err(Error::Usage("--patients: at least one"));
@@ -71,8 +73,8 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let directory = tempfile::Builder::new().prefix("tiresias-demo-").tempdir();
     let directory = directory.map_err(|source| Error::Io { path: std::env::temp_dir(), source })?;
     let gateway = GatewayProcess::prepare(directory.path(), args.gateway_bin.as_deref())?;
-    gateway.import(MODEL, WDBC_HEAD, &data::to_csv(&training), args.policy).await?;
-    let expected = gateway.clear_answers(MODEL, &data::to_csv(&patients)).await?;
+    gateway.import(data.name, data.head, &data::to_csv(&training), args.policy).await?;
+    let expected = gateway.clear_answers(data.name, &data::to_csv(&patients)).await?;
 
     let gateway = gateway.serve().await?;
     let options = GatewayArgs {
@@ -82,7 +84,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
         key: Some(gateway.certificate("client-key.pem")),
     };
     let mut connection = Connection::open(&options).await?;
-    let model = connection.fetch_model(MODEL, None).await?;
+    let model = connection.fetch_model(data.name, None).await?;
 
     let mut key_file = enroll_for(&mut connection, &model, directory.path()).await?;
 
@@ -107,7 +109,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let clipped = visits.iter().map(|visit| visit.facts.clipped).sum();
     output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
     let summary = summarize(&patients, &visits, &expected)?;
-    report(args, &model, &patients, &visits, &summary, elapsed)
+    report(args, data, &model, &patients, &visits, &summary, elapsed)
 }
 
 /// A long-lived key for a model that answers labels, and its evaluation key at the gateway.
@@ -162,6 +164,7 @@ fn quantile(values: impl Iterator<Item = f64>, q: f64) -> f64 {
 
 fn report(
     args: &DemoArgs,
+    data: &DataSet,
     model: &Model,
     patients: &[Patient],
     visits: &[Visit],
@@ -180,7 +183,7 @@ fn report(
     if !args.quiet {
         print_patients(patients, visits)?;
     }
-    print_summary(model, summary, visits, elapsed)?;
+    print_summary(data, model, summary, visits, elapsed)?;
     print_gateways_view(model, visits)
 }
 
@@ -200,7 +203,13 @@ fn print_patients(patients: &[Patient], visits: &[Visit]) -> Result<(), Error> {
     output::line(&table.to_string())
 }
 
-fn print_summary(model: &Model, summary: &Summary, visits: &[Visit], elapsed: Duration) -> Result<(), Error> {
+fn print_summary(
+    data: &DataSet,
+    model: &Model,
+    summary: &Summary,
+    visits: &[Visit],
+    elapsed: Duration,
+) -> Result<(), Error> {
     let p99 = |pick: fn(&Visit) -> f64| quantile(visits.iter().map(pick), 0.99);
     let micro = |duration: Duration| duration.as_secs_f64() * 1e6;
     let mut table = output::table(&["", "median", "p99"]);
@@ -230,9 +239,10 @@ fn print_summary(model: &Model, summary: &Summary, visits: &[Visit], elapsed: Du
         }
     };
     output::line(&format!(
-        "{patients} held-out patients in {:.2} s: {} correct ({:.2} %)\n\
+        "{patients} held-out {} in {:.2} s: {} correct ({:.2} %)\n\
          agreement with the clear twin, to the last integer: {:.2} %\n\
          {} bytes up and {} bytes down a patient, {keys}\n\n{table}",
+        data.rows,
         micro(elapsed) / 1e6,
         summary.correct,
         100.0 * summary.accuracy,
@@ -247,7 +257,7 @@ fn print_gateways_view(model: &Model, visits: &[Visit]) -> Result<(), Error> {
     // The body of the ciphertext begins behind header, config id and seed.
     let shown = visit.facts.element.get(72..104).unwrap_or_default();
     output::line(&format!(
-        "\nwhat the gateway saw of the first patient: model {}, config id {}…, {} bytes that begin\n  {}…\n\
+        "\nwhat the gateway saw of the first row: model {}, config id {}…, {} bytes that begin\n  {}…\n\
          and of the answer: nothing, it left encrypted. It never held a key that decrypts.",
         model.card().name(),
         &model.config().to_string()[..16],

@@ -6,38 +6,65 @@ use tiresias_circuits::Features;
 
 use crate::Error;
 
-/// The trained head, made by `client/demo/train_wdbc.py`.
-pub(super) const WDBC_HEAD: &[u8] = include_bytes!("../../../demo/wdbc_head.onnx");
-const WDBC: &str = include_str!("../../../demo/wdbc.csv");
-const SPLIT: &str = include_str!("../../../demo/wdbc_split.csv");
+/// A data set with a head that was trained on a part of it by `client/demo/train.py`.
+pub(super) struct DataSet {
+    /// The model's name.
+    pub(super) name: &'static str,
+    /// What a row is of.
+    pub(super) rows: &'static str,
+    pub(super) head: &'static [u8],
+    table: &'static str,
+    split: &'static str,
+}
+
+/// Two classes of 30 measurements: breast cancer, Wisconsin.
+pub(super) static WDBC: DataSet = DataSet {
+    name: "wdbc",
+    rows: "patients",
+    head: include_bytes!("../../../demo/wdbc_head.onnx"),
+    table: include_str!("../../../demo/wdbc.csv"),
+    split: include_str!("../../../demo/wdbc_split.csv"),
+};
+
+/// Ten classes of 8 x 8 pixels: handwritten digits.
+pub(super) static DIGITS: DataSet = DataSet {
+    name: "digits",
+    rows: "images",
+    head: include_bytes!("../../../demo/digits_head.onnx"),
+    table: include_str!("../../../demo/digits.csv"),
+    split: include_str!("../../../demo/digits_split.csv"),
+};
 
 /// One row of the data.
 pub(super) struct Patient {
-    /// The row in `wdbc.csv`, from 0.
+    /// The row in the table, from 0.
     pub(super) row: usize,
     pub(super) truth: String,
     pub(super) features: Vec<f64>,
 }
 
-/// The training rows and the held-out rows.
-pub(super) fn load() -> Result<(Vec<Patient>, Vec<Patient>), Error> {
-    const DAMAGED: Error = Error::Usage("the embedded demonstration data is damaged");
-    let (mut training, mut held_out) = (Vec::new(), Vec::new());
-    let mut rows = csv::Reader::from_reader(WDBC.as_bytes());
-    let mut split = csv::Reader::from_reader(SPLIT.as_bytes());
-    for (row, (record, part)) in rows.records().zip(split.records()).enumerate() {
-        let (record, part) = (record.map_err(|_| DAMAGED)?, part.map_err(|_| DAMAGED)?);
-        let mut fields = record.iter();
-        let truth = fields.next().ok_or(DAMAGED)?.to_owned();
-        let features = fields.map(|field| field.parse().map_err(|_| DAMAGED)).collect::<Result<_, _>>()?;
-        let patient = Patient { row, truth, features };
-        match part.get(1) {
-            Some("train") => training.push(patient),
-            Some("test") => held_out.push(patient),
-            _ => return Err(DAMAGED),
+impl DataSet {
+    /// The training rows and the held-out rows.
+    pub(super) fn load(&self) -> Result<(Vec<Patient>, Vec<Patient>), Error> {
+        const DAMAGED: Error = Error::Usage("the embedded demonstration data is damaged");
+        let (mut training, mut held_out) = (Vec::new(), Vec::new());
+        let mut rows = csv::Reader::from_reader(self.table.as_bytes());
+        let mut split = csv::Reader::from_reader(self.split.as_bytes());
+        for (row, (record, part)) in rows.records().zip(split.records()).enumerate() {
+            let (record, part) = (record.map_err(|_| DAMAGED)?, part.map_err(|_| DAMAGED)?);
+            let mut fields = record.iter();
+            let truth = fields.next().ok_or(DAMAGED)?.to_owned();
+            let features =
+                fields.map(|field| field.parse().map_err(|_| DAMAGED)).collect::<Result<_, _>>()?;
+            let patient = Patient { row, truth, features };
+            match part.get(1) {
+                Some("train") => training.push(patient),
+                Some("test") => held_out.push(patient),
+                _ => return Err(DAMAGED),
+            }
         }
+        Ok((training, held_out))
     }
-    Ok((training, held_out))
 }
 
 /// The features of patients as a table, without their diagnoses.
@@ -67,10 +94,13 @@ mod tests {
 
     #[test]
     fn the_split_is_the_documented_one() {
-        let (training, held_out) = load().unwrap();
-        assert_eq!((training.len(), held_out.len()), (398, 171));
-        let malignant = held_out.iter().filter(|patient| patient.truth == "malignant").count();
-        assert_eq!(malignant, 64);
-        assert!(training.iter().chain(&held_out).all(|patient| patient.features.len() == 30));
+        for (set, sizes, columns, class, count) in
+            [(&WDBC, (398, 171), 30, "malignant", 64), (&DIGITS, (1257, 540), 64, "7", 54)]
+        {
+            let (training, held_out) = set.load().unwrap();
+            assert_eq!((training.len(), held_out.len()), sizes);
+            assert_eq!(held_out.iter().filter(|patient| patient.truth == class).count(), count);
+            assert!(training.iter().chain(&held_out).all(|patient| patient.features.len() == columns));
+        }
     }
 }

@@ -1,11 +1,11 @@
-"""Train the demonstration classifier head.
+"""Train the demonstration classifier heads.
 
-Reads wdbc.csv, splits it into training and test rows, fits a standard scaler
-and a logistic regression on the training rows, and writes two files next to
-this script:
+For each data set, wdbc and digits: reads NAME.csv, splits it into training and
+test rows, fits a standard scaler and a logistic regression on the training
+rows, and writes two files next to this script:
 
-  wdbc_head.onnx  the trained head (Scaler, then LinearClassifier)
-  wdbc_split.csv  which row of wdbc.csv is in which set (row 0 is the first
+  NAME_head.onnx  the trained head (Scaler, then LinearClassifier)
+  NAME_split.csv  which row of NAME.csv is in which set (row 0 is the first
                   row after the header)
 
 It prints the accuracy of the plain float model on the test rows.
@@ -28,25 +28,25 @@ OPSET = {"": 17, "ai.onnx.ml": 1}
 HERE = Path(__file__).resolve().parent
 
 
-def read_data():
-    with open(HERE / "wdbc.csv", newline="") as file:
+def read_data(name):
+    with open(HERE / f"{name}.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]
     labels = np.array([row[0] for row in rows])
     features = np.array([[float(value) for value in row[1:]] for row in rows])
     return features, labels
 
 
-def write_split(test_rows, count):
+def write_split(name, test_rows, count):
     test_rows = set(test_rows.tolist())
     lines = ["row,set"]
     lines += [f"{i},{'test' if i in test_rows else 'train'}" for i in range(count)]
-    (HERE / "wdbc_split.csv").write_bytes(("\n".join(lines) + "\n").encode())
+    (HERE / f"{name}_split.csv").write_bytes(("\n".join(lines) + "\n").encode())
 
 
-def write_head(model, width):
+def write_head(name, model, width):
     head = to_onnx(
         model,
-        name="wdbc_head",
+        name=f"{name}_head",
         initial_types=[("features", FloatTensorType([None, width]))],
         target_opset=OPSET,
         options={"zipmap": False},
@@ -54,11 +54,11 @@ def write_head(model, width):
     # The graph name above is fixed, because the default is a new random one each
     # time; with it, the same model always gives the same bytes.
     data = head.SerializeToString(deterministic=True)
-    (HERE / "wdbc_head.onnx").write_bytes(data)
+    (HERE / f"{name}_head.onnx").write_bytes(data)
 
 
-def main():
-    features, labels = read_data()
+def train(name):
+    features, labels = read_data(name)
     train_rows, test_rows = train_test_split(
         np.arange(len(labels)),
         test_size=TEST_SHARE,
@@ -74,14 +74,15 @@ def main():
     )
     model.fit(features[train_rows], labels[train_rows])
 
-    write_split(test_rows, len(labels))
-    write_head(model, features.shape[1])
+    write_split(name, test_rows, len(labels))
+    write_head(name, model, features.shape[1])
 
     right = int((model.predict(features[test_rows]) == labels[test_rows]).sum())
-    print(f"training rows: {len(train_rows)}, test rows: {len(test_rows)}")
+    print(f"{name}: {len(train_rows)} training rows, {len(test_rows)} test rows")
     print(f"float accuracy on the test rows: {right}/{len(test_rows)}", end=" ")
     print(f"= {right / len(test_rows):.4f}")
 
 
 if __name__ == "__main__":
-    main()
+    train("wdbc")
+    train("digits")
