@@ -36,13 +36,19 @@ impl Kernel {
     /// All kernels of this processor, the fastest last.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self(Choice::Portable)];
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(pulp::x86::V3::try_new().map(|simd| Self(Choice::Avx2(simd))));
-            all.extend(ifma::Ifma::try_new().map(|simd| Self(Choice::Ifma(simd))));
-        }
-        all
+        std::iter::once(Self(Choice::Portable)).chain(Self::vector()).collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn vector() -> impl Iterator<Item = Self> {
+        let avx2 = pulp::x86::V3::try_new().map(|simd| Self(Choice::Avx2(simd)));
+        let ifma = ifma::Ifma::try_new().map(|simd| Self(Choice::Ifma(simd)));
+        avx2.into_iter().chain(ifma)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn vector() -> impl Iterator<Item = Self> {
+        std::iter::empty()
     }
 
     /// A name for benches and logs.

@@ -55,7 +55,7 @@ impl std::str::FromStr for Decision {
 pub struct LabelPolicy {
     /// What the label is.
     pub decision: Decision,
-    /// Bootstraps in which a sign is found, from the coarsest to the finest. See [`crate::ladder`].
+    /// Bootstraps in which a sign is found, from the coarsest to the finest. See `ladder.rs`.
     pub stages: usize,
     /// A decision closer than this many score units may be answered `review`; 0: none is.
     pub zone: u64,
