@@ -5,6 +5,8 @@ use tiresias_circuits::{HeadShape, Plan, QuantizedHead, clear, evaluate::Prepare
 use tiresias_keys::{EncryptedFeatures, EncryptedScores, ring, xof::SecretSeed};
 use tiresias_secret_key::{RequestContext, SecretKey};
 
+#[path = "common/bootstraps.rs"]
+mod bootstraps;
 #[path = "../../keys/tests/vectors/inputs.rs"]
 mod inputs;
 
@@ -45,4 +47,10 @@ fn golden_responses_are_the_same_bytes_with_the_portable_kernel() {
             clear::scores(&head, &kind.row()).unwrap()
         );
     }
+}
+
+#[test]
+fn bootstraps_are_the_same_bytes_with_the_portable_transform() {
+    assert!(ring::use_portable_kernel(), "no ring was built in this process before");
+    bootstraps::check();
 }
