@@ -310,7 +310,10 @@ pub struct EnrollArgs {
     /// existing file is never overwritten by another key.
     #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "key_id"])]
     pub key_file: Option<PathBuf>,
-    /// The parameter set of a new key, as the circuit card names it
+    /// The model that a new key is for: its circuit card names the parameter set
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["parameters", "list", "remove"])]
+    pub model: Option<String>,
+    /// The parameter set of a new key, where it is not for one model
     #[arg(long, value_name = "NAME", value_parser = bootstrap_parameters())]
     pub parameters: Option<&'static BootstrapParameters>,
     /// The passphrase of the key file, on the first line of a file; asked for on the terminal by default

@@ -63,7 +63,7 @@ pub fn open_or_create(
     recall: impl FnOnce() -> Result<SecretString, Error>,
 ) -> Result<(KeyFile, Option<Frame>), Error> {
     if !key_file::exists(path) {
-        let parameters = parameters.ok_or(Error::Usage("a new key needs --parameters"))?;
+        let parameters = parameters.ok_or(Error::Usage("a new key needs --model or --parameters"))?;
         let (file, frame) = KeyFile::create(path, parameters, choose()?)?;
         return Ok((file, Some(frame)));
     }

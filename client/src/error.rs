@@ -106,7 +106,7 @@ pub enum Error {
     },
     /// A model that answers labels needs a long-lived key.
     #[error(
-        "this model answers labels and needs a long-lived key: run `tiresias enroll --parameters {parameters}`, and name \
+        "this model answers labels and needs a long-lived key: run `tiresias enroll --parameters {parameters}` or with --model, and name \
          its file with --key-file"
     )]
     NotEnrolled {

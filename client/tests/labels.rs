@@ -44,11 +44,9 @@ impl Clinic {
 
     /// Returns the id of the evaluation key.
     fn enroll(&self) -> String {
-        let model = |argument: &String| argument == "--model" || argument == "m";
-        let arguments: Vec<_> =
-            self.gateway.command("enroll").into_iter().filter(|argument| !model(argument)).collect();
-        let create = ["--json", "--unencrypted-key-file", "--key-file", &self.key_file, "--parameters", SET];
-        let enrolled = tiresias(&and(&arguments, &create)).json().remove(0);
+        let create = ["--json", "--unencrypted-key-file", "--key-file", &self.key_file];
+        let enrolled = tiresias(&and(&self.gateway.command("enroll"), &create)).json().remove(0);
+        assert_eq!(enrolled["parameters"], SET);
         enrolled["key_id"].as_str().unwrap().to_owned()
     }
 

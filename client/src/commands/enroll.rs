@@ -1,7 +1,7 @@
 //! `tiresias enroll`: a long-lived key in its file, its evaluation key at the gateway.
 
 use serde_json::json;
-use tiresias_keys::KeyId;
+use tiresias_keys::{BootstrapParameters, KeyId};
 
 use crate::{
     Error,
@@ -24,7 +24,11 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
         return remove(args).await;
     }
     let path = args.key_file.as_deref().ok_or(Error::Usage("name a key file"))?;
-    let (mut file, frame) = enroll::open_or_create(path, args.parameters, || choose(args), || recall(args))?;
+    let parameters = match &args.model {
+        None => args.parameters,
+        Some(name) => Some(parameters_of(args, name).await?),
+    };
+    let (mut file, frame) = enroll::open_or_create(path, parameters, || choose(args), || recall(args))?;
     refuse_needless_passphrase(args, &file)?;
     let mut connection = connect(args).await?;
     let enrolled = enroll::enroll(&mut connection, &mut file, frame).await?;
@@ -42,6 +46,13 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
         enrolled.bytes,
         path.display()
     ))
+}
+
+/// The set that a model's circuit card asks for. The connection ends with it: a passphrase may take its time.
+async fn parameters_of(args: &EnrollArgs, model: &str) -> Result<&'static BootstrapParameters, Error> {
+    let model = connect(args).await?.fetch_model(model, None).await?;
+    let policy = model.card().plan().label_policy();
+    policy.map(|policy| policy.bootstrap).ok_or(Error::Usage("this model answers scores and needs no key"))
 }
 
 async fn remove(args: &EnrollArgs) -> Result<(), Error> {
