@@ -278,7 +278,7 @@ struct Implied {
     log2_p_fail: Option<f64>,
     leak_bits_per_score: Option<u32>,
     leak_distance_log2: Option<f64>,
-    vectors_to_determine: usize,
+    vectors_to_determine: Option<usize>,
     vectors_for_any_client: usize,
     /// For labels: the bits of a returned coefficient, bootstraps an answer, and bytes of the key that they need.
     #[serde(default, skip_serializing_if = "Option::is_none")]

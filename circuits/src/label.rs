@@ -31,7 +31,8 @@ pub enum Label {
     Findings(Vec<Option<bool>>),
 }
 
-/// Values that are taken through all stages together: what bounds memory, 16 KiB for each value and stage.
+/// Values that are taken through all stages together: what bounds memory, 16 KiB for each value and stage. A multiple of
+/// the findings that share an answer.
 const CHUNK: usize = 64;
 
 impl LabelPolicy {
@@ -168,7 +169,7 @@ impl PreparedLabel {
                 difference
             };
             let values: Vec<_> = pairs.iter().map(difference).collect();
-            for (&(i, j), sign) in pairs.iter().zip(self.signs.evaluate(key, &values, 0, threads)) {
+            for (&(i, j), sign) in pairs.iter().zip(self.signs.evaluate(key, &values, threads)) {
                 let most = ladder::gate_inputs(has_zone);
                 sums[i][(j - 1) / most].add(&sign);
                 sums[j][i / most].subtract(&sign);
@@ -219,8 +220,7 @@ impl PreparedLabel {
     fn thresholds(&self, key: &PreparedKey, scores: &[LweCiphertext], threads: usize) -> Vec<LweCiphertext> {
         let zero = LweCiphertext::trivial(self.policy.bootstrap.glwe(), 0);
         let chunks = scores.chunks(CHUNK);
-        let findings: Vec<_> =
-            chunks.flat_map(|values| self.signs.evaluate(key, values, 0, threads)).collect();
+        let findings: Vec<_> = chunks.flat_map(|values| self.signs.evaluate(key, values, threads)).collect();
         findings.chunks(4).map(|part| sum(&zero, part)).collect()
     }
 }

@@ -165,7 +165,8 @@ pub struct Leak {
     /// the weights are open.
     pub bits_per_score: Option<u32>,
     /// Honest score vectors after which exact scores determine a linear head, whatever the cryptography.
-    pub vectors_to_determine: usize,
+    /// `None` for labels, of which that depends on the head.
+    pub vectors_to_determine: Option<usize>,
     /// Score vectors before which no client, however malformed its requests, has been sent as many bits as the
     /// weights have: budgets should stay below it.
     pub vectors_for_any_client: usize,
@@ -349,7 +350,7 @@ impl Plan {
             return Leak {
                 statistical_distance_log2: None,
                 bits_per_score: None,
-                vectors_to_determine: 1,
+                vectors_to_determine: Some(1),
                 vectors_for_any_client: 1,
             };
         };
@@ -358,7 +359,7 @@ impl Plan {
         Leak {
             statistical_distance_log2: Some(distance.min(0.0)),
             bits_per_score: Some(bits),
-            vectors_to_determine: shape.features + 1,
+            vectors_to_determine: Some(shape.features + 1),
             vectors_for_any_client: (shape.features * shape.weight_bits as usize).div_ceil(bits as usize),
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use tiresias_circuits::Privacy;
+use tiresias_circuits::{Plan, Privacy};
 
 use crate::{
     budget,
@@ -69,18 +69,19 @@ pub(crate) fn warnings(config: &Config, models: &Snapshot) -> Vec<String> {
     for model in models.newest() {
         let plan = model.card.plan();
         if plan.privacy() == Privacy::Flooded && !config.tenants.all_budgets() {
-            warnings.push(no_budget(&model.name, plan.leak().vectors_to_determine));
+            warnings.push(no_budget(&model.name, plan));
         }
     }
     warnings.extend(budget_by_key(config));
     warnings
 }
 
-fn no_budget(model: &str, vectors: usize) -> String {
-    format!(
-        "model {model}: protected, but served without a budget: {vectors} honest score vectors determine the head \
-         (set [budget] vectors)"
-    )
+fn no_budget(model: &str, plan: &Plan) -> String {
+    let why = match plan.leak().vectors_to_determine {
+        Some(vectors) => format!("{vectors} honest score vectors determine the head"),
+        None => "labels of chosen inputs teach about the head too".to_owned(),
+    };
+    format!("model {model}: protected, but served without a budget: {why} (set [budget] vectors)")
 }
 
 fn budget_by_key(config: &Config) -> Option<String> {
@@ -183,7 +184,7 @@ impl Report {
         }
         let protected = newest.filter(|plan| plan.privacy() == Privacy::Flooded);
         if let Some(plan) = protected.filter(|_| !config.tenants.all_budgets()) {
-            self.warnings.push(no_budget(name, plan.leak().vectors_to_determine));
+            self.warnings.push(no_budget(name, &plan));
         }
         Ok(())
     }

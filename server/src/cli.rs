@@ -71,8 +71,8 @@ pub struct LabelArgs {
     pub decision: Option<DecisionArg>,
     /// With --policy label: bootstraps in which a sign is found. Fewer are faster, and answer what is too close as
     /// `review`; by default as many as leave nothing undecided
-    #[arg(long)]
-    pub stages: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
+    pub stages: Option<u8>,
     /// With --policy label: the parameter set of bootstraps: N918_N2048_Q50 (the smallest key), N918_N2048_Q50_G2 (the
     /// fastest), N918_N2048_Q50_L2, N918_N2048_Q50_L2_G2
     #[arg(long, default_value = "N918_N2048_Q50_G2", value_name = "NAME")]

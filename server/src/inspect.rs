@@ -164,7 +164,7 @@ fn plan_label(args: &ImportArgs, head: &QuantizedHead) -> Result<Plan, Error> {
     };
     let bootstrap =
         BootstrapParameters::by_name(&args.label.bootstrap).map_err(tiresias_circuits::Error::from)?;
-    let policy = LabelPolicy::for_head(head, decision, bootstrap, args.label.stages)?;
+    let policy = LabelPolicy::for_head(head, decision, bootstrap, args.label.stages.map(usize::from))?;
     Ok(Plan::label(*head.shape(), policy)?)
 }
 
@@ -211,9 +211,11 @@ pub fn inspect(args: &ModelArgs, out: &mut impl Write) -> Result<(), Error> {
     }
     match (leak.bits_per_score, leak.statistical_distance_log2) {
         (Some(bits), Some(distance)) => {
-            writeln!(out, "{:>22}  at most {bits} bits per returned score, for any client", "leak")?;
+            let what = if model.card.plan().label_policy().is_some() { "coefficient" } else { "score" };
+            writeln!(out, "{:>22}  at most {bits} bits per returned {what}, for any client", "leak")?;
             let hidden = match model.card.plan().privacy() {
                 Privacy::Statistical => "all noise",
+                _ if model.card.plan().label_policy().is_some() => "noise of bootstraps",
                 _ => "weight noise, not all of it: see SECURITY.md,",
             };
             writeln!(
@@ -279,7 +281,7 @@ fn predicted_core_seconds(policy: &LabelPolicy, shape: &HeadShape) -> f64 {
         (_, 1) => 9.8,
         _ => 15.5,
     };
-    policy.bootstraps(shape) as f64 * milliseconds / 1e3
+    (policy.bootstraps(shape) as f64 * milliseconds / 10.0).round() / 100.0
 }
 
 /// Scores features in the clear.

@@ -78,15 +78,14 @@ impl Signs {
         }
     }
 
-    /// The signs of values; the first one's height is number `first`.
+    /// The signs of values, at the heights in turn.
     pub(super) fn evaluate(
         &self,
         key: &PreparedKey,
         values: &[LweCiphertext],
-        first: usize,
         threads: usize,
     ) -> Vec<LweCiphertext> {
-        let last = |index: usize| &self.last[(first + index) % self.last.len()];
+        let last = |index: usize| &self.last[index % self.last.len()];
         let scaled = |stage: &StageInput, value: &LweCiphertext| {
             let mut input = value.scaled(stage.multiplier);
             input.add_constant(stage.offset);

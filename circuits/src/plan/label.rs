@@ -166,7 +166,7 @@ pub(super) fn leak(shape: &HeadShape, policy: &LabelPolicy, widths: &Widths) -> 
     Leak {
         statistical_distance_log2: Some(distance.min(0.0)),
         bits_per_score: Some(bits),
-        vectors_to_determine: vectors,
+        vectors_to_determine: None,
         vectors_for_any_client: vectors,
     }
 }
