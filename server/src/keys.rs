@@ -33,8 +33,8 @@ use store::Store;
 pub(crate) use store::{Owner, StoredKey};
 pub(crate) use upload::Upload;
 
-/// Keys on their way in at once, over all tenants.
-const UPLOADS: usize = 4;
+/// Keys on their way in at once, over all tenants: they take disk, not memory.
+const UPLOADS: usize = 16;
 
 /// What the configuration says of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -185,7 +185,7 @@ async fn dispatch(
         Route::Keys => gateway.list_keys(tenant),
         Route::Key(KeyAction::Put, id) => gateway.put_key(tenant, &id, request).await,
         Route::Key(KeyAction::Get, id) => gateway.key(tenant, &id),
-        Route::Key(KeyAction::Delete, id) => gateway.delete_key(tenant, &id),
+        Route::Key(KeyAction::Delete, id) => gateway.delete_key(tenant, &id).await,
         Route::Load(name) => Arc::clone(gateway).load(tenant, name, request).await,
         Route::Unload(name) => Arc::clone(gateway).unload(tenant, name, request).await,
     }

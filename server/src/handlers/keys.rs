@@ -1,6 +1,6 @@
 //! Evaluation keys: upload, list, delete.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
@@ -38,8 +38,10 @@ impl Gateway {
         answer(&describe(&key))
     }
 
-    pub(crate) fn delete_key(&self, tenant: &Tenant, id: &str) -> Answer {
-        self.keys.remove(&tenant.id, &parse(id)?)?;
+    pub(crate) async fn delete_key(self: &Arc<Self>, tenant: &Tenant, id: &str) -> Answer {
+        let (gateway, tenant, id) = (Arc::clone(self), tenant.id.clone(), parse(id)?);
+        let removed = tokio::task::spawn_blocking(move || gateway.keys.remove(&tenant, &id)).await;
+        removed.map_err(|_| ApiError::Internal)??;
         Ok(respond(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
     }
 

@@ -114,12 +114,12 @@ impl Store {
         let uploaded = SystemTime::now();
         file.as_file().set_modified(uploaded)?;
         file.as_file().sync_all()?;
-        let mut index = self.index();
         file.persist(directory.join(id.to_string())).map_err(|error| error.error)?;
         sync_directory(&directory)?;
         sync_directory(&self.directory)?;
         let key = StoredKey { id, parameters, uploaded, expires: uploaded + self.expire_after };
-        index.entry(*owner).or_default().insert(id, key);
+        // No one waits for the disk with the index in hand.
+        self.index().entry(*owner).or_default().insert(id, key);
         Ok(key)
     }
 
@@ -130,16 +130,18 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Deletes a key. `false` where there is none.
+    /// Deletes a key. `false` where there is none, or its time is over.
     pub(super) fn remove(&self, owner: &Owner, id: &KeyId) -> io::Result<bool> {
-        let mut index = self.index();
-        let Some(key) = index.get(owner).and_then(|keys| keys.get(id)).copied() else { return Ok(false) };
-        fs::remove_file(self.path(owner, id))?;
-        sync_directory(&self.directory.join(owner.0.to_string()))?;
-        if let Some(keys) = index.get_mut(owner) {
-            keys.remove(id);
+        let known = self.index().get(owner).and_then(|keys| keys.get(id)).copied();
+        let Some(key) = known else { return Ok(false) };
+        match fs::remove_file(self.path(owner, id)) {
+            // Another request has deleted it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
-        Ok(key.expires > SystemTime::now())
+        sync_directory(&self.directory.join(owner.0.to_string()))?;
+        let removed = self.index().get_mut(owner).and_then(|keys| keys.remove(id));
+        Ok(removed.is_some() && key.expires > SystemTime::now())
     }
 
     /// Deletes what has expired, and says what that was.

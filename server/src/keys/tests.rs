@@ -128,14 +128,15 @@ async fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_tenant_uploads_one_key_at_a_time_and_all_together_four() {
+async fn a_tenant_uploads_one_key_at_a_time_and_all_together_so_many() {
     let keys = Keys::open(policy(4), None).unwrap();
-    let mut turns: Vec<_> = ["a", "b", "c"].map(|name| keys.turn(&tenant(name)).unwrap()).into();
-    assert!(matches!(keys.turn(&tenant("a")), Err(ApiError::QueueFull)));
-    turns.push(keys.turn(&tenant("d")).unwrap());
-    assert!(matches!(keys.turn(&tenant("e")), Err(ApiError::QueueFull)));
-    turns.remove(0);
-    keys.turn(&tenant("a")).unwrap();
+    let first = keys.turn(&tenant("0")).unwrap();
+    assert!(matches!(keys.turn(&tenant("0")), Err(ApiError::QueueFull)));
+    let others: Vec<_> = (1..UPLOADS).map(|name| keys.turn(&tenant(&name.to_string())).unwrap()).collect();
+    assert!(matches!(keys.turn(&tenant("one more")), Err(ApiError::QueueFull)));
+    drop(first);
+    keys.turn(&tenant("0")).unwrap();
+    drop(others);
 }
 
 #[tokio::test]
