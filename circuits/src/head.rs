@@ -65,6 +65,15 @@ impl LinearHead {
         Self::new(self.weight, self.bias, labels)
     }
 
+    /// The head whose scores are above 0 where this one's are above `thresholds`, one a class.
+    pub fn with_thresholds(mut self, thresholds: &[f64]) -> Result<Self, Error> {
+        if thresholds.len() != self.classes() {
+            return Err(Error::Shape { what: "thresholds", got: thresholds.len(), expected: self.classes() });
+        }
+        self.bias.iter_mut().zip(thresholds).for_each(|(bias, threshold)| *bias -= threshold);
+        Self::new(self.weight, self.bias, self.labels)
+    }
+
     /// The float scores of one row of d features.
     #[must_use]
     pub fn scores(&self, row: &[f64]) -> Vec<f64> {
@@ -267,6 +276,14 @@ mod tests {
             let quantizer = Quantizer::calibrate(&rows, 8, Granularity::PerTensor).unwrap();
             assert!(matches!(QuantizedHead::quantize(&head, &quantizer, 8), Err(Error::OutOfRange { .. })));
         }
+    }
+
+    #[test]
+    fn thresholds_are_taken_from_the_biases() {
+        let head = LinearHead::new(vec![1.0, 2.0], vec![0.5, 0.5], labels(2)).unwrap();
+        assert_eq!(head.clone().with_thresholds(&[0.5, -1.5]).unwrap().scores(&[3.0]), [3.0, 8.0]);
+        assert!(head.clone().with_thresholds(&[0.5]).is_err());
+        assert!(head.with_thresholds(&[0.5, f64::NAN]).is_err());
     }
 
     #[test]

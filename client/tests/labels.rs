@@ -87,7 +87,11 @@ fn labels_are_those_of_the_clear_twin_and_nothing_else_is_said() {
 
 #[test]
 fn findings_and_reviews_are_lists() {
-    let clinic = Clinic::start(&["--decision", "thresholds", "--stages", "1"]);
+    let directory = tempfile::tempdir().unwrap();
+    let thresholds = directory.path().join("thresholds");
+    fs::write(&thresholds, "0.5\n-0.5\n0.25\n").unwrap();
+    let thresholds = ["--thresholds", thresholds.to_str().unwrap()];
+    let clinic = Clinic::start(&[&["--decision", "thresholds", "--stages", "1"], &thresholds[..]].concat());
     let found = clinic.infer(&["--key-file", &clinic.key_file]).json();
     let expected = clinic.expected();
     let mut reviews = 0;

@@ -69,6 +69,11 @@ pub struct LabelArgs {
     /// argmax, and thresholds for one class
     #[arg(long, value_enum)]
     pub decision: Option<DecisionArg>,
+    /// With --decision thresholds: the score from which each class counts as found, one number a line; by default 0
+    ///
+    /// These are scores as the head gives them, before a sigmoid.
+    #[arg(long, value_name = "FILE")]
+    pub thresholds: Option<PathBuf>,
     /// With --policy label: bootstraps in which a sign is found. Fewer are faster, and answer what is too close as
     /// `review`; by default as many as leave nothing undecided
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]

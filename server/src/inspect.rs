@@ -45,6 +45,12 @@ pub enum Error {
     /// A label with another privacy than `flooded`.
     #[error("--privacy: a label is always flooded; leave the option out")]
     LabelPrivacy,
+    /// Thresholds without a decision by thresholds.
+    #[error("--thresholds goes with --policy label --decision thresholds")]
+    Thresholds,
+    /// A thresholds file that is not a number a line.
+    #[error("the thresholds file is not text with one number a line")]
+    ThresholdsFile,
     /// A labels file that is not UTF-8 text.
     #[error("the labels file is not UTF-8 text with one label a line")]
     Labels,
@@ -65,6 +71,8 @@ impl Error {
             Self::Circuit(error) => error.code(),
             Self::Repository(error) => error.code(),
             Self::LabelPrivacy => "label_privacy",
+            Self::Thresholds => "thresholds",
+            Self::ThresholdsFile => "bad_thresholds",
             Self::Labels => "bad_labels",
             Self::Entropy(_) => "entropy",
             Self::Output(_) => "output",
@@ -81,6 +89,13 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         None => imported.head,
         Some(path) => imported.head.with_labels(read_labels(path)?)?,
     };
+    let head = match &args.label.thresholds {
+        None => head,
+        Some(_) if decision(args, head.classes()) != Some(Decision::Thresholds) => {
+            return Err(Error::Thresholds);
+        }
+        Some(path) => head.with_thresholds(&read_thresholds(path)?)?,
+    };
     let calibration = read_features(&args.calibration, head.features())?;
 
     let granularity = match args.scale {
@@ -93,7 +108,8 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         PolicyArg::Scores => Plan::new(*quantized.head.shape(), args.privacy.parse()?)?,
         PolicyArg::Label => plan_label(args, &quantized.head)?,
     };
-    let agreement = agreement(&head, &quantized.head, &quantizer, quantized.score_scale, &calibration)?;
+    let agreement =
+        agreement(&head, &quantized.head, &quantizer, quantized.score_scale, &plan, &calibration)?;
 
     let repository = Repository::new(&args.repo);
     let mut seed = [0; 32];
@@ -151,36 +167,50 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
     Ok(())
 }
 
+/// What a label is, where the policy is label: by default what the number of classes suggests.
+fn decision(args: &ImportArgs, classes: usize) -> Option<Decision> {
+    let wanted = match args.label.decision {
+        Some(DecisionArg::Argmax) => Decision::Argmax,
+        Some(DecisionArg::Thresholds) => Decision::Thresholds,
+        None if classes == 1 => Decision::Thresholds,
+        None => Decision::Argmax,
+    };
+    (args.policy == PolicyArg::Label).then_some(wanted)
+}
+
 /// The plan of a label: as many stages as leave nothing undecided, or as the owner wants.
 fn plan_label(args: &ImportArgs, head: &QuantizedHead) -> Result<Plan, Error> {
     if args.privacy.parse::<Privacy>()? != Privacy::Flooded {
         return Err(Error::LabelPrivacy);
     }
-    let decision = match args.label.decision {
-        Some(DecisionArg::Argmax) => Decision::Argmax,
-        Some(DecisionArg::Thresholds) => Decision::Thresholds,
-        None if head.shape().classes == 1 => Decision::Thresholds,
-        None => Decision::Argmax,
-    };
+    let decision = decision(args, head.shape().classes).unwrap_or(Decision::Argmax);
     let bootstrap =
         BootstrapParameters::by_name(&args.label.bootstrap).map_err(tiresias_circuits::Error::from)?;
     let policy = LabelPolicy::for_head(head, decision, bootstrap, args.label.stages.map(usize::from))?;
     Ok(Plan::label(*head.shape(), policy)?)
 }
 
-/// The share of calibration rows whose label the quantized head keeps.
+/// The share of calibration rows whose label the quantized head keeps: the class, or with thresholds every finding.
 fn agreement(
     head: &LinearHead,
     quantized: &QuantizedHead,
     quantizer: &Quantizer,
     score_scale: f64,
+    plan: &Plan,
     rows: &Features,
 ) -> Result<f64, Error> {
+    let decision = plan.label_policy().map(|policy| policy.decision);
     let mut same = 0;
     for row in rows {
         let integers = clear::scores(quantized, &quantizer.quantize(row)?.values)?;
         let class = scores::read(&integers, score_scale).class;
         let floats = head.scores(row);
+        if decision == Some(Decision::Thresholds) {
+            same += usize::from(
+                integers.iter().zip(&floats).all(|(integer, float)| (*integer >= 0) == (*float >= 0.0)),
+            );
+            continue;
+        }
         let float_class = match floats.as_slice() {
             [score] => (*score > 0.0).then_some(0),
             _ => floats.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class),
@@ -335,6 +365,12 @@ fn read_features(path: &Path, columns: usize) -> Result<Features, Error> {
     let features = Features::from_named(name, &read_file(path, MAXIMUM_FEATURES_BYTES)?)?;
     features.expect_columns(columns)?;
     Ok(features)
+}
+
+fn read_thresholds(path: &Path) -> Result<Vec<f64>, Error> {
+    let text = String::from_utf8(read_file(path, 2 << 20)?).map_err(|_| Error::ThresholdsFile)?;
+    let numbers: Result<Vec<f64>, _> = text.lines().map(|line| line.trim().parse()).collect();
+    numbers.map_err(|_| Error::ThresholdsFile)
 }
 
 fn read_labels(path: &Path) -> Result<Vec<String>, Error> {
