@@ -51,7 +51,7 @@ impl Clinic {
     }
 
     fn infer(&self, more: &[&str]) -> Ended {
-        let features = ["--json", "--features", self.features.to_str().unwrap()];
+        let features = ["--json", "--timeout", "600", "--features", self.features.to_str().unwrap()];
         tiresias(&and(&and(&self.gateway.command("infer"), &features), more))
     }
 
