@@ -1,4 +1,4 @@
-//! What is computed: a linear head over encrypted features, exactly.
+//! What is computed: a linear head over encrypted features, exactly, and its label alone where that is all to be told.
 //!
 //! A head maps d features to K scores, score_k = w_k . x + bias_k. The clinic quantizes x to small integers and
 //! encrypts them in the coefficients of one GLWE ciphertext (mask a, body b). The gateway packs c classes into one
@@ -13,6 +13,9 @@
 //! response, and both lines are then switched to the modulus 2^r. The proved bound of [`plan`] makes the decrypted
 //! integers equal to those of [`clear`], always.
 //!
+//! Where a label is answered, the sums stay here. Bootstraps under the client's evaluation key find the signs that decide
+//! ([`label`]), and only the label's bits go back in this way.
+//!
 //! What this crate never does: it has no secret key and cannot decrypt, does no I/O, reads no clock, draws no
 //! entropy (randomness comes in as a seed), and uses no floating point between `quantize` and `dequantize`.
 //!
@@ -25,8 +28,9 @@
 //! 5. [`clear`]: the circuit without encryption, the oracle.
 //! 6. [`evaluate`]: the circuit over ciphertexts.
 //! 7. [`scores`]: integers to plaintext and back, labels and margins.
-//! 8. [`bootstrap`]: programmable bootstrapping, for heads that are more than linear.
-//! 9. [`card`]: the circuit card, the public description that a client checks before it encrypts.
+//! 8. [`bootstrap`]: programmable bootstrapping, its kernels and its noise.
+//! 9. [`label`], and `ladder`: the circuit of a label.
+//! 10. [`card`]: the circuit card, the public description that a client checks before it encrypts.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;

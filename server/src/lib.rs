@@ -1,4 +1,5 @@
-//! The gateway: bytes in, bytes out. It serves linear heads over encrypted features by the Open Inference Protocol.
+//! The gateway: bytes in, bytes out. It serves linear heads over encrypted features, their scores or
+//! their labels, by the Open Inference Protocol.
 //!
 //! The path of a request, one new type a step, no step calls back up:
 //!
