@@ -305,7 +305,7 @@ fn a_passphrase_is_asked_for_on_the_terminal() {
 
 #[test]
 fn a_real_gateway_takes_the_key() {
-    let gateway = Setup::model("flooded").start();
+    let gateway = Setup::model("flooded").with_data().start();
     let file = gateway.path("clinic.key").to_str().unwrap().to_owned();
     let model = |argument: &String| argument == "--model" || argument == "m";
     let arguments: Vec<_> =

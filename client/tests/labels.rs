@@ -31,7 +31,7 @@ impl Clinic {
     fn start(flags: &[&str]) -> Self {
         let setup =
             Setup::empty().import("gemm.onnx", "m", &[&["--policy", "label", "--bits", "4"], flags].concat());
-        let gateway = setup.start();
+        let gateway = setup.with_data().start();
         let key_file = gateway.path("clinic.key").to_str().unwrap().to_owned();
         let features = gateway.path("some.csv");
         let text = fs::read_to_string(fixture("features.csv")).unwrap();

@@ -77,7 +77,7 @@ impl Keys {
     pub(crate) fn open(policy: KeyPolicy, data: Option<&DataDirectory>) -> Result<Self, data::Error> {
         let store = match data {
             Some(data) => Store::open(&data.file("keys"), policy.expire_after)?,
-            None => Store::temporary(policy.expire_after)?,
+            None => Store::temporary(policy.expire_after),
         };
         Ok(Self {
             policy,

@@ -64,9 +64,7 @@ fn expect(reply: &Reply, status: u16, code: &str) {
 
 #[test]
 fn a_key_is_stored_listed_and_deleted_and_outlives_a_restart() {
-    let gateway = Setup::model("flooded");
-    let data = gateway.path("data");
-    let gateway = gateway.flags(&["--data", data.to_str().unwrap()]).start();
+    let gateway = Setup::model("flooded").with_data().start();
     let path = path(&FRAME);
     expect(&ask(&gateway, "GET", &path), 404, "key_unknown");
     assert_eq!(ask(&gateway, "GET", &path).json()["action"], "upload_key");
@@ -91,7 +89,7 @@ fn a_key_is_stored_listed_and_deleted_and_outlives_a_restart() {
 
 #[test]
 fn what_is_no_key_is_refused_before_it_is_read_where_that_can_be() {
-    let gateway = Setup::model("flooded").settings("[keys]\nper_tenant = 1\n").start();
+    let gateway = Setup::model("flooded").with_data().settings("[keys]\nper_tenant = 1\n").start();
     let good = path(&FRAME);
     let length = FRAME.len().to_string();
     let mut changed = FRAME.clone();
@@ -134,9 +132,8 @@ fn what_is_no_key_is_refused_before_it_is_read_where_that_can_be() {
 
 #[test]
 fn a_crash_during_an_upload_leaves_no_key() {
-    let setup = Setup::model("flooded");
-    let data = setup.path("data");
-    let gateway = setup.flags(&["--data", data.to_str().unwrap()]).start();
+    let gateway = Setup::model("flooded").with_data().start();
+    let data = gateway.path("data");
     let path = path(&FRAME);
     let mut connection = gateway.connect();
     let length = FRAME.len().to_string();
@@ -158,7 +155,7 @@ fn a_crash_during_an_upload_leaves_no_key() {
 
 #[test]
 fn a_key_of_another_tenant_does_not_exist() {
-    let setup = Setup::empty().import("gemm.onnx", "m", &[]).own_certificates().settings(TLS);
+    let setup = Setup::empty().import("gemm.onnx", "m", &[]).with_data().own_certificates().settings(TLS);
     let directory = setup.path("tls");
     Authority::new(&directory, &["a", "b"]);
     let gateway = setup.start();

@@ -38,45 +38,46 @@ pub(crate) struct StoredKey {
 }
 
 pub(super) struct Store {
-    directory: PathBuf,
+    place: Place,
     expire_after: Duration,
     index: Mutex<HashMap<Owner, BTreeMap<KeyId, StoredKey>>>,
-    /// Where there is no data directory, one that goes with this.
-    _temporary: Option<TempDir>,
+}
+
+/// Where keys lie.
+enum Place {
+    /// In the data directory.
+    Data(PathBuf),
+    /// In a directory that goes with this, made for the first upload: a process that is killed leaves it behind.
+    Temporary(Mutex<Option<TempDir>>),
+}
+
+impl Place {
+    fn directory(&self) -> io::Result<PathBuf> {
+        let temporary = match self {
+            Self::Data(directory) => return Ok(directory.clone()),
+            Self::Temporary(temporary) => temporary,
+        };
+        let mut temporary = temporary.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &*temporary {
+            return Ok(directory.path().to_owned());
+        }
+        let made = tempfile::Builder::new().prefix("tiresias-keys-").tempdir()?;
+        fs::create_dir(made.path().join(INCOMING))?;
+        Ok(temporary.insert(made).path().to_owned())
+    }
 }
 
 impl Store {
     /// Opens a directory, makes it where there is none, and deletes what never became a key.
     pub(super) fn open(directory: &Path, expire_after: Duration) -> Result<Self, data::Error> {
-        Self::with(directory.to_owned(), expire_after, None)
-            .map_err(|source| data::Error::Io { path: directory.to_owned(), source })
+        let index = prepare(directory, expire_after)
+            .map_err(|source| data::Error::Io { path: directory.to_owned(), source })?;
+        Ok(Self { place: Place::Data(directory.to_owned()), expire_after, index: Mutex::new(index) })
     }
 
-    /// A store that goes when it is dropped.
-    pub(super) fn temporary(expire_after: Duration) -> Result<Self, data::Error> {
-        let at = |source| data::Error::Io { path: std::env::temp_dir(), source };
-        let temporary = tempfile::Builder::new().prefix("tiresias-keys-").tempdir().map_err(at)?;
-        Self::with(temporary.path().to_owned(), expire_after, Some(temporary)).map_err(at)
-    }
-
-    fn with(directory: PathBuf, expire_after: Duration, temporary: Option<TempDir>) -> io::Result<Self> {
-        let incoming = directory.join(INCOMING);
-        fs::create_dir_all(&incoming)?;
-        for entry in fs::read_dir(&incoming)? {
-            fs::remove_file(entry?.path())?;
-        }
-        let mut index: HashMap<Owner, BTreeMap<KeyId, StoredKey>> = HashMap::new();
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            let owner = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok()).map(Owner);
-            let Some(owner) = owner.filter(|_| entry.path().is_dir()) else { continue };
-            for file in fs::read_dir(entry.path())? {
-                if let Some(key) = scan(&file?.path(), expire_after)? {
-                    index.entry(owner).or_default().insert(key.id, key);
-                }
-            }
-        }
-        Ok(Self { directory, expire_after, index: Mutex::new(index), _temporary: temporary })
+    /// A store whose keys go with it.
+    pub(super) fn temporary(expire_after: Duration) -> Self {
+        Self { place: Place::Temporary(Mutex::default()), expire_after, index: Mutex::default() }
     }
 
     pub(super) fn find(&self, owner: &Owner, id: &KeyId) -> Option<StoredKey> {
@@ -98,7 +99,7 @@ impl Store {
 
     /// A file that is nobody's key yet.
     pub(super) fn incoming(&self) -> io::Result<NamedTempFile> {
-        NamedTempFile::new_in(self.directory.join(INCOMING))
+        NamedTempFile::new_in(self.place.directory()?.join(INCOMING))
     }
 
     /// Makes a checked upload a key: synced, then there by one rename.
@@ -108,7 +109,8 @@ impl Store {
         upload: Upload,
         parameters: &'static BootstrapParameters,
     ) -> io::Result<StoredKey> {
-        let directory = self.directory.join(owner.0.to_string());
+        let root = self.place.directory()?;
+        let directory = root.join(owner.0.to_string());
         fs::create_dir_all(&directory)?;
         let (file, id) = upload.into_parts();
         let uploaded = SystemTime::now();
@@ -116,7 +118,7 @@ impl Store {
         file.as_file().sync_all()?;
         file.persist(directory.join(id.to_string())).map_err(|error| error.error)?;
         sync_directory(&directory)?;
-        sync_directory(&self.directory)?;
+        sync_directory(&root)?;
         let key = StoredKey { id, parameters, uploaded, expires: uploaded + self.expire_after };
         // No one waits for the disk with the index in hand.
         self.index().entry(*owner).or_default().insert(id, key);
@@ -126,7 +128,7 @@ impl Store {
     /// Reads a whole key of `length` bytes.
     pub(super) fn read(&self, owner: &Owner, id: &KeyId, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(length + 1);
-        File::open(self.path(owner, id))?.take(length as u64 + 1).read_to_end(&mut bytes)?;
+        File::open(self.path(owner, id)?)?.take(length as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -134,12 +136,13 @@ impl Store {
     pub(super) fn remove(&self, owner: &Owner, id: &KeyId) -> io::Result<bool> {
         let known = self.index().get(owner).and_then(|keys| keys.get(id)).copied();
         let Some(key) = known else { return Ok(false) };
-        match fs::remove_file(self.path(owner, id)) {
+        let path = self.path(owner, id)?;
+        match fs::remove_file(&path) {
             // Another request has deleted it meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }
-        sync_directory(&self.directory.join(owner.0.to_string()))?;
+        sync_directory(path.parent().unwrap_or(&path))?;
         let removed = self.index().get_mut(owner).and_then(|keys| keys.remove(id));
         Ok(removed.is_some() && key.expires > SystemTime::now())
     }
@@ -168,8 +171,8 @@ impl Store {
         lengths.fold((0, 0), |(keys, bytes), length| (keys + 1, bytes + length as u64))
     }
 
-    fn path(&self, owner: &Owner, id: &KeyId) -> PathBuf {
-        self.directory.join(owner.0.to_string()).join(id.to_string())
+    fn path(&self, owner: &Owner, id: &KeyId) -> io::Result<PathBuf> {
+        Ok(self.place.directory()?.join(owner.0.to_string()).join(id.to_string()))
     }
 
     fn index(&self) -> MutexGuard<'_, HashMap<Owner, BTreeMap<KeyId, StoredKey>>> {
@@ -182,6 +185,30 @@ impl StoredKey {
     pub(crate) fn seconds(time: SystemTime) -> u64 {
         time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
+}
+
+/// Makes the directory whole, and lists its keys.
+fn prepare(
+    directory: &Path,
+    expire_after: Duration,
+) -> io::Result<HashMap<Owner, BTreeMap<KeyId, StoredKey>>> {
+    let incoming = directory.join(INCOMING);
+    fs::create_dir_all(&incoming)?;
+    for entry in fs::read_dir(&incoming)? {
+        fs::remove_file(entry?.path())?;
+    }
+    let mut index: HashMap<Owner, BTreeMap<KeyId, StoredKey>> = HashMap::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let owner = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok()).map(Owner);
+        let Some(owner) = owner.filter(|_| entry.path().is_dir()) else { continue };
+        for file in fs::read_dir(entry.path())? {
+            if let Some(key) = scan(&file?.path(), expire_after)? {
+                index.entry(owner).or_default().insert(key.id, key);
+            }
+        }
+    }
+    Ok(index)
 }
 
 /// What a file is, by its name, header and length. Others are passed over; a damaged key shows when it is prepared.

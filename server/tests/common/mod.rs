@@ -120,6 +120,12 @@ impl Setup {
         self
     }
 
+    /// A data directory beside the rest: what is uploaded goes with the test, however the process ends.
+    pub(crate) fn with_data(self) -> Self {
+        let data = self.path("data");
+        self.flags(&["--data", data.to_str().unwrap()])
+    }
+
     /// The flags or settings name the certificates.
     pub(crate) fn own_certificates(mut self) -> Self {
         self.self_signed = false;

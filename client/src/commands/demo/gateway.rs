@@ -121,6 +121,9 @@ impl GatewayProcess {
             .arg(self.directory.join("models"))
             .args(["--listen", "127.0.0.1:0", "--tls-self-signed"])
             .arg(self.directory.join("tls"))
+            // Uploaded keys then go with the demo's directory, however the process ends.
+            .arg("--data")
+            .arg(self.directory.join("data"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log).map_err(io)?)
