@@ -28,7 +28,7 @@ mod rotate;
 mod switch;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use kernel::Kernel;
 pub use lwe::LweCiphertext;

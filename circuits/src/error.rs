@@ -41,6 +41,9 @@ pub enum Error {
         /// Bits t of the widest score.
         plaintext_bits: u32,
     },
+    /// Hidden layers that no circle of a bootstrap holds.
+    #[error("the hidden layers do not fit: {0}")]
+    HiddenDoNotFit(&'static str),
     /// A features file that could not be read.
     #[error("features: {0}")]
     Features(&'static str),
@@ -76,7 +79,7 @@ impl Error {
             Self::OutOfRange { .. } => "out_of_range",
             Self::Shape { .. } => "shape_mismatch",
             Self::NotFinite { .. } => "not_finite",
-            Self::DoesNotFit { .. } => "does_not_fit",
+            Self::DoesNotFit { .. } | Self::HiddenDoNotFit(_) => "does_not_fit",
             Self::Features(_) => "bad_features_file",
             Self::NotANumber { .. } => "not_a_number",
             Self::CardForm(_) => "bad_card",

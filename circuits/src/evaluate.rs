@@ -50,10 +50,10 @@ impl PreparedHead {
     /// D-1 of a ciphertext appears at coefficient (j+1)*D - 1 of the product. The products are summed over the
     /// ciphertexts.
     ///
-    /// `plan` must be the plan of the head's own shape.
+    /// `plan` must be the plan of the head's own shape, or one whose first layer the head is.
     #[must_use]
     pub fn new(head: &QuantizedHead, plan: Plan, config: ConfigId, gateway_seed: Seed) -> Self {
-        assert_eq!(head.shape(), plan.shape(), "a head is prepared with the plan of its own shape");
+        assert_eq!(*head.shape(), plan.leveled_shape(), "a head is prepared with the plan of its own shape");
         let d = plan.shape().features;
         let groups = head.weight().chunks(plan.classes_per_group() * d);
         let biases = head.bias().chunks(plan.classes_per_group());

@@ -74,6 +74,11 @@ impl LinearHead {
         Self::new(self.weight, self.bias, self.labels)
     }
 
+    /// The rows of weights with their biases, one a class.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&[f64], f64)> {
+        self.weight.chunks_exact(self.features).zip(self.bias.iter().copied())
+    }
+
     /// The float scores of one row of d features.
     #[must_use]
     pub fn scores(&self, row: &[f64]) -> Vec<f64> {

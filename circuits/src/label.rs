@@ -5,6 +5,7 @@
 //! ciphertexts that are re-randomized and flooded like scores. A label equals that of [`crate::clear::label`], or is
 //! `review` where the plan has a zone and a decision is closer than that.
 
+mod decide;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -15,12 +16,12 @@ use tiresias_keys::{
 
 use crate::{
     Error, Plan, QuantizedHead,
-    bootstrap::{LweCiphertext, PreparedKey, Table},
+    bootstrap::PreparedKey,
     evaluate::PreparedHead,
-    ladder::{self, Ladder, Range},
+    ladder::{Ladder, Range},
     plan::{Decision, LabelPolicy, Policy},
 };
-use sign::Signs;
+pub(crate) use decide::Decider;
 
 /// What a clinic learns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +31,6 @@ pub enum Label {
     /// For each class whether its score is 0 or more; `None` is `review`.
     Findings(Vec<Option<bool>>),
 }
-
-/// Values that are taken through all stages together: what bounds memory, 16 KiB for each value and stage. A multiple of
-/// the findings that share an answer.
-const CHUNK: usize = 64;
 
 impl LabelPolicy {
     /// The policy of a head: the fewest stages that leave nothing undecided, or `stages` where that is fewer, and the zone
@@ -46,10 +43,24 @@ impl LabelPolicy {
     ) -> Result<Self, Error> {
         let mut policy = Self { decision, stages: 1, zone: 0, bootstrap };
         Plan::label(*head.shape(), policy)?;
-        let ladder = Ladder::new(bootstrap, range(head, &policy), stages)?;
-        policy.stages = ladder.stages.len();
-        policy.zone = ladder.zone;
+        policy.fit(range(head, &policy), stages)?;
         Ok(policy)
+    }
+
+    /// Takes the stages and the zone of the ladder for a range.
+    pub(crate) fn fit(&mut self, range: Range, stages: Option<usize>) -> Result<(), Error> {
+        let ladder = Ladder::new(self.bootstrap, range, stages)?;
+        (self.stages, self.zone) = (ladder.stages.len(), ladder.zone);
+        Ok(())
+    }
+
+    /// The ladder for a range; errors where it is not this policy's.
+    pub(crate) fn ladder(&self, range: Range) -> Result<Ladder, Error> {
+        let ladder = Ladder::new(self.bootstrap, range, Some(self.stages))?;
+        if (ladder.stages.len(), ladder.zone) != (self.stages, self.zone) {
+            return Err(Error::CardMismatch("review zone"));
+        }
+        Ok(ladder)
     }
 }
 
@@ -82,10 +93,7 @@ fn range(head: &QuantizedHead, policy: &LabelPolicy) -> Range {
 pub struct PreparedLabel {
     head: PreparedHead,
     policy: LabelPolicy,
-    signs: Signs,
-    /// For an argmax: the tables of each layer of gates but the last, and of the last one for each class.
-    gates: Vec<Table>,
-    winners: Vec<Table>,
+    decider: Decider,
 }
 
 impl PreparedLabel {
@@ -100,27 +108,9 @@ impl PreparedLabel {
         let Policy::Label(policy) = *plan.policy() else {
             return Err(Error::CardMismatch("policy"));
         };
-        let ladder = Ladder::new(policy.bootstrap, range(head, &policy), Some(policy.stages))?;
-        if (ladder.stages.len(), ladder.zone) != (policy.stages, policy.zone) {
-            return Err(Error::CardMismatch("review zone"));
-        }
-        let glwe = policy.bootstrap.glwe();
-        let (places, has_zone) = (glwe.polynomial_size(), policy.zone > 0);
-        let (mut gates, mut winners) = (Vec::new(), Vec::new());
-        let last = match policy.decision {
-            Decision::Argmax => {
-                let layers = ladder::gates(plan.shape().classes - 1, has_zone);
-                let height = residue(&policy, places / (2 * ladder::gate_inputs(false)));
-                gates = (1..layers.len()).map(|_| Table::new(glwe, |_| height)).collect();
-                let win = |class: usize| answer_step(&plan, (class + 1) as u64) / 2;
-                winners = (0..plan.shape().classes).map(|class| Table::new(glwe, |_| win(class))).collect();
-                vec![residue(&policy, places / (2 * ladder::gate_inputs(has_zone)))]
-            }
-            // Findings share an answer, in base 4.
-            Decision::Thresholds => (0..4).map(|place| answer_step(&plan, 1 << (2 * place))).collect(),
-        };
-        let signs = Signs::new(policy.bootstrap, policy.plaintext_bits(plan.shape()), &ladder, &last);
-        Ok(Self { head: PreparedHead::new(head, plan, config, gateway_seed), policy, signs, gates, winners })
+        let ladder = policy.ladder(range(head, &policy))?;
+        let decider = Decider::new(plan, policy, policy.plaintext_bits(plan.shape()), &ladder);
+        Ok(Self { head: PreparedHead::new(head, plan, config, gateway_seed), policy, decider })
     }
 
     /// The plan.
@@ -146,82 +136,8 @@ impl PreparedLabel {
             return Err(Error::KeyParameters);
         }
         let scores = self.head.leveled_scores(request)?;
-        let results = match self.policy.decision {
-            Decision::Argmax => vec![self.argmax(key, &scores, threads)],
-            Decision::Thresholds => self.thresholds(key, &scores, threads),
-        };
+        let results = self.decider.decide(key, &scores, threads);
         Ok(self.head.answer(request, digest, &results, response_seed, item))
-    }
-
-    /// The sum over the classes of class + 1 where all comparisons of the class are won, else of 0.
-    fn argmax(&self, key: &PreparedKey, scores: &[LweCiphertext], threads: usize) -> LweCiphertext {
-        let glwe = self.policy.bootstrap.glwe();
-        let zero = LweCiphertext::trivial(glwe, 0);
-        let (classes, has_zone) = (scores.len(), self.policy.zone > 0);
-        let layers = ladder::gates(classes - 1, has_zone);
-        let mut sums = vec![vec![zero.clone(); layers[0].len()]; classes];
-        let pairs: Vec<_> = (0..classes).flat_map(|i| (i + 1..classes).map(move |j| (i, j))).collect();
-        for pairs in pairs.chunks(CHUNK) {
-            // Class i wins against a later class j where score i - score j >= 0: of equals the first.
-            let difference = |&(i, j): &(usize, usize)| {
-                let mut difference = scores[i].clone();
-                difference.subtract(&scores[j]);
-                difference
-            };
-            let values: Vec<_> = pairs.iter().map(difference).collect();
-            for (&(i, j), sign) in pairs.iter().zip(self.signs.evaluate(key, &values, threads)) {
-                let most = ladder::gate_inputs(has_zone);
-                sums[i][(j - 1) / most].add(&sign);
-                sums[j][i / most].subtract(&sign);
-            }
-        }
-        for (layer, gates) in layers.iter().enumerate() {
-            let is_last = layer + 1 == layers.len();
-            let inputs: Vec<Vec<LweCiphertext>> = (sums.iter())
-                .map(|sums| {
-                    let shifted = |(sum, &inputs): (&LweCiphertext, &usize)| {
-                        let mut sum = sum.clone();
-                        sum.add_constant(self.gate_shift(inputs, layer == 0 && has_zone));
-                        sum
-                    };
-                    sums.iter().zip(gates).map(shifted).collect()
-                })
-                .collect();
-            let table = |class: usize| if is_last { &self.winners[class] } else { &self.gates[layer] };
-            let jobs: Vec<_> = (inputs.iter().enumerate())
-                .flat_map(|(class, inputs)| inputs.iter().map(move |input| (input, table(class))))
-                .collect();
-            let results = key.bootstrap(&jobs, threads);
-            let most = ladder::gate_inputs(false);
-            sums = (results.chunks_exact(gates.len()))
-                .map(|results| results.chunks(most).map(|part| sum(&zero, part)).collect())
-                .collect();
-        }
-        let mut label = zero;
-        for (class, sums) in sums.iter().enumerate() {
-            label.add(&sums[0]);
-            // A gate gives plus or minus half of what the class counts.
-            label.add_constant(answer_step(self.plan(), class as u64 + 1) as u64 / 2);
-        }
-        label
-    }
-
-    /// What puts the sum of a gate's inputs on the side of its table that says whether all are +.
-    fn gate_shift(&self, inputs: usize, has_zeros: bool) -> u64 {
-        let q = self.policy.bootstrap.glwe().primes()[0];
-        let places = self.policy.bootstrap.glwe().polynomial_size();
-        let height = residue(&self.policy, places / (2 * ladder::gate_inputs(has_zeros))) as u64;
-        // All are +: inputs * height. The next sum is 1 height below where inputs may be 0, else 2.
-        let threshold =
-            if has_zeros { (2 * inputs as u64 - 1) * height / 2 } else { (inputs as u64 - 1) * height };
-        (q - threshold) % q
-    }
-
-    fn thresholds(&self, key: &PreparedKey, scores: &[LweCiphertext], threads: usize) -> Vec<LweCiphertext> {
-        let zero = LweCiphertext::trivial(self.policy.bootstrap.glwe(), 0);
-        let chunks = scores.chunks(CHUNK);
-        let findings: Vec<_> = chunks.flat_map(|values| self.signs.evaluate(key, values, threads)).collect();
-        findings.chunks(4).map(|part| sum(&zero, part)).collect()
     }
 }
 
@@ -253,22 +169,4 @@ pub fn read(plan: &Plan, phases: &[u64]) -> Option<Label> {
             Label::Findings(digits.take(classes).map(finding).collect())
         }
     })
-}
-
-/// round(value * q / 2^(bits of an answer)).
-fn answer_step(plan: &Plan, value: u64) -> i64 {
-    let bits = plan.answer_bits();
-    ((u128::from(value) * plan.parameters().modulus() + (1 << (bits - 1))) >> bits) as i64
-}
-
-/// The residue at so many places of the circle of 2N.
-fn residue(policy: &LabelPolicy, places: usize) -> i64 {
-    let glwe = policy.bootstrap.glwe();
-    (places as u128 * glwe.modulus() / (2 * glwe.polynomial_size() as u128)) as i64
-}
-
-fn sum(zero: &LweCiphertext, terms: &[LweCiphertext]) -> LweCiphertext {
-    let mut sum = zero.clone();
-    terms.iter().for_each(|term| sum.add(term));
-    sum
 }

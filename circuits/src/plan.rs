@@ -7,16 +7,21 @@
 //! before the switch to 2^r. Switching adds at most (N+1)/2, so the answer is exact when
 //! (N+1)/2 + 2^r * B/q < 2^(r-t-1). All noise here is bounded, so this is a proof and not a probability.
 //!
-//! The search for the best layout stands in `search`; what differs where only a label is answered in `label`.
+//! The search for the best layout stands in `search`; what differs where only a label is answered in `label`, and for heads
+//! with hidden layers in `hidden`.
 
+mod hidden;
 mod label;
 mod search;
+mod shape;
 #[cfg(test)]
 mod tests;
 
-use tiresias_keys::{Parameters, RequestShape, ResponseShape};
+use tiresias_keys::{BootstrapParameters, Parameters, RequestShape, ResponseShape};
 
+pub use hidden::{ActivationRange, HiddenLayers};
 pub use label::{Decision, LabelPolicy, MAXIMUM_ARGMAX_CLASSES};
+pub use shape::HeadShape;
 
 use crate::Error;
 
@@ -73,63 +78,6 @@ impl std::str::FromStr for Privacy {
     }
 }
 
-/// The public numbers of a linear head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeadShape {
-    /// Features d.
-    pub features: usize,
-    /// Classes K.
-    pub classes: usize,
-    /// Width of a quantized feature, 2 to 8 bits: |x| < 2^(bits-1).
-    pub feature_bits: u32,
-    /// Width of a quantized weight, 2 to 8 bits: |w| < 2^(bits-1).
-    pub weight_bits: u32,
-}
-
-impl HeadShape {
-    /// The largest |x|: 2^(feature_bits-1) - 1.
-    #[must_use]
-    pub fn feature_limit(&self) -> i64 {
-        (1 << (self.feature_bits - 1)) - 1
-    }
-
-    /// The largest |w|: 2^(weight_bits-1) - 1.
-    #[must_use]
-    pub fn weight_limit(&self) -> i64 {
-        (1 << (self.weight_bits - 1)) - 1
-    }
-
-    /// Bits t of the widest score: feature_bits + weight_bits - 1 + ceil(log2 d).
-    #[must_use]
-    pub fn plaintext_bits(&self) -> u32 {
-        self.feature_bits + self.weight_bits - 1 + self.features.next_power_of_two().trailing_zeros()
-    }
-
-    /// The largest |bias| in score units: what t bits leave beside the largest weighted sum.
-    #[must_use]
-    pub fn bias_limit(&self) -> i64 {
-        let widest_sum = self.features as i64 * self.feature_limit() * self.weight_limit();
-        (1 << (self.plaintext_bits() - 1)) - 1 - widest_sum
-    }
-
-    /// Errors where a number is out of range.
-    fn check(&self) -> Result<(), Error> {
-        let weights = self.features.saturating_mul(self.classes);
-        for (what, rule, holds) in [
-            ("features", "1 to 16384", (1..=MAXIMUM_FEATURES).contains(&self.features)),
-            ("classes", "1 to 4096", (1..=MAXIMUM_CLASSES).contains(&self.classes)),
-            ("features times classes", "at most 8388608", weights <= MAXIMUM_WEIGHTS),
-            ("feature bits", "2 to 8", (2..=8).contains(&self.feature_bits)),
-            ("weight bits", "2 to 8", (2..=8).contains(&self.weight_bits)),
-        ] {
-            if !holds {
-                return Err(Error::OutOfRange { what, rule });
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What an answer tells.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Policy {
@@ -165,7 +113,7 @@ pub struct Leak {
     /// the weights are open.
     pub bits_per_score: Option<u32>,
     /// Honest score vectors after which exact scores determine a linear head, whatever the cryptography.
-    /// `None` for labels, of which that depends on the head.
+    /// `None` for labels and hidden layers, of which that depends on the head.
     pub vectors_to_determine: Option<usize>,
     /// Score vectors before which no client, however malformed its requests, has been sent as many bits as the
     /// weights have: budgets should stay below it.
@@ -188,6 +136,7 @@ pub struct Layout {
 pub struct Plan {
     shape: HeadShape,
     policy: Policy,
+    hidden: Option<HiddenLayers>,
     privacy: Privacy,
     parameters: &'static Parameters,
     layout: Layout,
@@ -210,7 +159,12 @@ impl Plan {
         label::plan(shape, policy).ok_or(Error::DoesNotFit { plaintext_bits: shape.plaintext_bits() })
     }
 
-    /// The head's public numbers.
+    /// Plans a head with hidden layers, of which scores or a label are answered, under `flooded` privacy.
+    pub fn mlp(shape: HeadShape, hidden: HiddenLayers, label: Option<LabelPolicy>) -> Result<Self, Error> {
+        hidden::plan(shape, hidden, label)
+    }
+
+    /// The head's public numbers. With hidden layers its weight bits are those of the first.
     #[must_use]
     pub fn shape(&self) -> &HeadShape {
         &self.shape
@@ -229,6 +183,41 @@ impl Plan {
             Policy::Scores => None,
             Policy::Label(policy) => Some(policy),
         }
+    }
+
+    /// The numbers of the hidden layers, where there are any.
+    #[must_use]
+    pub fn hidden(&self) -> Option<&HiddenLayers> {
+        self.hidden.as_ref()
+    }
+
+    /// The parameter set of the evaluation key that the circuit needs; none for a linear head's scores.
+    #[must_use]
+    pub fn bootstrap(&self) -> Option<&'static BootstrapParameters> {
+        self.label_policy().map(|policy| policy.bootstrap).or(self.hidden.map(|hidden| hidden.bootstrap))
+    }
+
+    /// Bootstraps of one answer.
+    #[must_use]
+    pub fn bootstraps(&self) -> usize {
+        self.label_policy().map_or(0, |policy| policy.bootstraps(&self.shape))
+            + self.hidden.map_or(0, |hidden| hidden.bootstraps())
+    }
+
+    /// log2 of the probability that an answer is not what the circuit promises; none where it always is.
+    #[must_use]
+    pub fn log2_p_fail(&self) -> Option<f64> {
+        match (&self.hidden, &self.policy) {
+            (Some(hidden), _) => Some(hidden.log2_p_fail(&self.shape, self.label_policy())),
+            (None, Policy::Label(policy)) => Some(policy.log2_p_fail(&self.shape)),
+            (None, Policy::Scores) => None,
+        }
+    }
+
+    /// The linear head that is evaluated without bootstraps: the head itself, or its first layer.
+    #[must_use]
+    pub fn leveled_shape(&self) -> HeadShape {
+        self.hidden.map_or(self.shape, |hidden| hidden.first_layer(&self.shape))
     }
 
     /// How responses protect the weights.
@@ -253,18 +242,20 @@ impl Plan {
     /// above it.
     #[must_use]
     pub fn plaintext_bits(&self) -> u32 {
-        match self.policy {
-            Policy::Scores => self.shape.plaintext_bits(),
-            Policy::Label(policy) => policy.plaintext_bits(&self.shape),
+        match (&self.hidden, self.policy) {
+            (Some(hidden), _) => hidden.plaintext_bits(&self.shape),
+            (None, Policy::Scores) => self.shape.plaintext_bits(),
+            (None, Policy::Label(policy)) => policy.plaintext_bits(&self.shape),
         }
     }
 
     /// Bits of the plaintext of one returned coefficient: t for scores.
     #[must_use]
     pub fn answer_bits(&self) -> u32 {
-        match self.policy {
-            Policy::Scores => self.shape.plaintext_bits(),
-            Policy::Label(policy) => policy.answer_bits(&self.shape),
+        match (&self.hidden, self.policy) {
+            (_, Policy::Label(policy)) => policy.answer_bits(&self.shape),
+            (Some(hidden), Policy::Scores) => hidden.score_bits - hidden.coarse_bits(),
+            (None, Policy::Scores) => self.shape.plaintext_bits(),
         }
     }
 
@@ -323,10 +314,10 @@ impl Plan {
     /// The exact size and layout of responses.
     #[must_use]
     pub fn response_shape(&self) -> ResponseShape {
-        // A label's coefficients come from bootstraps, each in a ciphertext of its own, at coefficient 0.
-        let (classes_per_group, block) = match self.policy {
-            Policy::Scores => (self.layout.classes_per_group, self.layout.block),
-            Policy::Label(_) => (1, 1),
+        // Coefficients that come from bootstraps have a ciphertext of their own each, at coefficient 0.
+        let (classes_per_group, block) = match self.bootstrap() {
+            None => (self.layout.classes_per_group, self.layout.block),
+            Some(_) => (1, 1),
         };
         ResponseShape {
             parameters: self.parameters,
@@ -343,6 +334,9 @@ impl Plan {
     pub fn leak(&self) -> Leak {
         let shape = &self.shape;
         let bits = self.answer_bits() + 1;
+        if let (Some(hidden), Some(widths)) = (&self.hidden, &self.widths) {
+            return hidden::leak(self, hidden, widths);
+        }
         if let (Policy::Label(policy), Some(widths)) = (self.policy, self.widths) {
             return label::leak(shape, &policy, &widths);
         }

@@ -64,6 +64,27 @@ impl LweCiphertext {
         Self { residues: residues.collect() }
     }
 
+    /// The sum of ciphertexts, each times its factor.
+    #[must_use]
+    pub fn combination<'a>(parameters: &Parameters, terms: impl Iterator<Item = (&'a Self, i8)>) -> Self {
+        /// Terms between reductions: 32 * 2^7 * 2^50 stay below 2^63.
+        const TERMS: usize = 32;
+        let mut sum = Self::trivial(parameters, 0);
+        let mut sums = vec![0_i64; sum.residues.len()];
+        for (index, (term, factor)) in terms.enumerate() {
+            if index % TERMS == 0 {
+                sums.iter_mut().for_each(|sum| *sum = sum.rem_euclid(Q as i64));
+            }
+            for (sum, &residue) in sums.iter_mut().zip(&term.residues) {
+                *sum += i64::from(factor) * residue as i64;
+            }
+        }
+        for (residue, sum) in sum.residues.iter_mut().zip(sums) {
+            *residue = sum.rem_euclid(Q as i64) as u64;
+        }
+        sum
+    }
+
     /// Adds another ciphertext.
     pub fn add(&mut self, other: &Self) {
         for (residue, &addend) in self.residues.iter_mut().zip(&other.residues) {

@@ -44,6 +44,16 @@ pub fn output_bound(parameters: &BootstrapParameters, terms: usize) -> u128 {
     NEVER * ((output_variance(parameters) * terms as u128).isqrt() + 1)
 }
 
+/// As [`position_margin`], for an input that is a sum of results of other bootstraps, each times a factor: `norm2` is the
+/// sum of the factors' squares. Exceeded with a probability below 2^-160 where [`position_margin`] is.
+#[must_use]
+pub fn sum_margin(parameters: &BootstrapParameters, norm2: u128) -> usize {
+    let margin = position_margin(parameters) as u128;
+    let place = parameters.glwe().modulus() / (2 * parameters.glwe().polynomial_size() as u128);
+    let sum = (NEVER * NEVER * output_variance(parameters) * norm2).div_ceil(place * place);
+    if norm2 == 0 { margin as usize } else { (margin * margin + sum).isqrt() as usize + 1 }
+}
+
 /// The standard deviation of a position's error, in positions, for an input that is a sum of `terms` results of other
 /// bootstraps (0: a leveled ciphertext, whose noise the caller bounds): keyswitch noise, its rounding, the centred
 /// modulus switch, and the noise of the input.

@@ -27,7 +27,7 @@ fn steps(parameters: &Parameters, slots: usize) -> Table {
 }
 
 /// body - sum of mask_i * S_i, in [0, q).
-pub(super) fn phase(key: &LongLivedKey, lwe: &LweCiphertext) -> u64 {
+pub(crate) fn phase(key: &LongLivedKey, lwe: &LweCiphertext) -> u64 {
     let q = u128::from(key.parameters().glwe().primes()[0]);
     let bits = key.glwe().export();
     let bit = |index: usize| u128::from(bits[index / 8] >> (index % 8) & 1);

@@ -3,7 +3,7 @@
 
 use tiresias_keys::BootstrapParameters;
 
-use super::{HeadShape, Layout, Leak, Plan, Policy, Privacy, Widths, search};
+use super::{HeadShape, Layout, Leak, Plan, Policy, Widths, search};
 use crate::{
     Error,
     bootstrap::noise::{log2_tail, margin_deviations, output_bound},
@@ -78,11 +78,15 @@ impl LabelPolicy {
     /// keep a distance from the end of the circle.
     #[must_use]
     pub fn plaintext_bits(&self, shape: &HeadShape) -> u32 {
-        shape.plaintext_bits()
-            + match self.decision {
-                Decision::Argmax => 2,
-                Decision::Thresholds => 1,
-            }
+        shape.plaintext_bits() + self.room_bits()
+    }
+
+    /// Bits of the circle above the widest score.
+    pub(crate) fn room_bits(&self) -> u32 {
+        match self.decision {
+            Decision::Argmax => 2,
+            Decision::Thresholds => 1,
+        }
     }
 
     /// Bits of one returned coefficient: 0 for `review` or the class from 1; or four findings of two bits.
@@ -101,7 +105,7 @@ impl LabelPolicy {
     }
 
     /// Bootstraps whose results are summed in one returned coefficient.
-    fn terms(&self, shape: &HeadShape) -> usize {
+    pub(super) fn terms(&self, shape: &HeadShape) -> usize {
         match self.decision {
             Decision::Argmax => shape.classes,
             Decision::Thresholds => shape.classes.min(FINDINGS_PER_ANSWER),
@@ -135,24 +139,10 @@ pub(super) fn plan(shape: HeadShape, policy: LabelPolicy) -> Option<Plan> {
     let parameters = policy.bootstrap.glwe();
     let ciphertexts = shape.features.div_ceil(parameters.polynomial_size());
     let layout = Layout { ciphertexts, block: shape.features.div_ceil(ciphertexts), classes_per_group: 1 };
-    let t = policy.answer_bits(&shape);
-    let base = search::base_widths(parameters, Privacy::Flooded, t)?;
     let results = output_bound(policy.bootstrap, policy.terms(&shape));
-    let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
-    floods.map(|flood| Widths { flood, ..base }).find_map(|widths| {
-        let noise_bound = results + search::added_noise(parameters, &widths) + (1 << widths.flood);
-        let response_bits = (t + 1..=t + 16).find(|&r| search::is_exact(parameters, t, r, noise_bound))?;
-        Some(Plan {
-            shape,
-            policy: Policy::Label(policy),
-            privacy: Privacy::Flooded,
-            parameters,
-            layout,
-            response_bits,
-            widths: Some(widths),
-            noise_bound,
-        })
-    })
+    let answer = search::Answer { parameters, bits: policy.answer_bits(&shape), results };
+    let fitted = search::bootstrapped(&answer)?;
+    Some(fitted.into_plan(shape, Policy::Label(policy), None, layout, parameters))
 }
 
 /// Bits are all that a label bounds: how many labels determine a head depends on the head.

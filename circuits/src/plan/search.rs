@@ -5,7 +5,7 @@ use tiresias_keys::{
     parameters::{N2048_Q50, N4096_Q100},
 };
 
-use super::{HeadShape, Layout, Plan, Policy, Privacy, Widths};
+use super::{HeadShape, HiddenLayers, Layout, Plan, Policy, Privacy, Widths};
 
 /// The most coordinates of u that the returned coefficients of one group may give away. What is left of the
 /// response mask is then a Ring-LWE sample in dimension N - 256, estimated in SECURITY.md.
@@ -74,6 +74,7 @@ pub(super) fn candidate(
         Some(Plan {
             shape,
             policy: Policy::Scores,
+            hidden: None,
             privacy,
             parameters,
             layout,
@@ -86,6 +87,57 @@ pub(super) fn candidate(
     let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
     let plan = floods.map(|flood| Widths { flood, ..base }).find_map(|widths| fits(Some(widths)))?;
     (privacy != Privacy::Statistical || is_statistical(&plan)).then_some(plan)
+}
+
+/// What a bootstrapped circuit returns.
+pub(super) struct Answer {
+    pub(super) parameters: &'static Parameters,
+    /// Bits t of a returned coefficient.
+    pub(super) bits: u32,
+    /// The noise of what is returned.
+    pub(super) results: u128,
+}
+
+/// Widths, r and the bound of all noise.
+pub(super) struct Fitted {
+    widths: Widths,
+    response_bits: u32,
+    noise_bound: u128,
+}
+
+/// The largest flood that fits beside the noise of results, at the smallest r.
+pub(super) fn bootstrapped(answer: &Answer) -> Option<Fitted> {
+    let (parameters, t) = (answer.parameters, answer.bits);
+    let base = base_widths(parameters, Privacy::Flooded, t)?;
+    let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
+    floods.map(|flood| Widths { flood, ..base }).find_map(|widths| {
+        let noise_bound = answer.results + added_noise(parameters, &widths) + (1 << widths.flood);
+        let response_bits = (t + 1..=t + 16).find(|&r| is_exact(parameters, t, r, noise_bound))?;
+        Some(Fitted { widths, response_bits, noise_bound })
+    })
+}
+
+impl Fitted {
+    pub(super) fn into_plan(
+        self,
+        shape: HeadShape,
+        policy: Policy,
+        hidden: Option<HiddenLayers>,
+        layout: Layout,
+        parameters: &'static Parameters,
+    ) -> Plan {
+        Plan {
+            shape,
+            policy,
+            hidden,
+            privacy: Privacy::Flooded,
+            parameters,
+            layout,
+            response_bits: self.response_bits,
+            widths: Some(self.widths),
+            noise_bound: self.noise_bound,
+        }
+    }
 }
 
 /// The widths that do not depend on the layout; the flood is filled in by the search. `None` where t leaves u less
