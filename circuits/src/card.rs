@@ -4,15 +4,13 @@
 //! follows from these by [`Plan`]. [`Card::from_json`] recomputes that and refuses a card that states otherwise, so
 //! a card cannot downgrade a client.
 
-use serde::{Deserialize, Serialize};
-use tiresias_keys::{BootstrapParameters, ConfigId, EvaluationKey, Parameters, Seed};
+mod forms;
 
-use crate::{
-    Error, HeadShape, Plan, Quantizer,
-    head::check_labels,
-    plan::{LabelPolicy, Policy},
-    quantize::Scale,
-};
+use serde::{Deserialize, Serialize};
+use tiresias_keys::{ConfigId, Parameters, Seed};
+
+use crate::{Error, HeadShape, Plan, Quantizer, head::check_labels, plan::Policy, quantize::Scale};
+use forms::{HiddenForm, Implied, LabelForm};
 
 /// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
@@ -83,6 +81,7 @@ impl Card {
                 Policy::Label(_) => LABEL.to_owned(),
             },
             label: LabelForm::of(plan),
+            hidden: plan.hidden().map(HiddenForm::of),
             privacy: plan.privacy().name().to_owned(),
             parameters: plan.parameters().name().to_owned(),
             features: shape.features,
@@ -125,9 +124,13 @@ impl Card {
             feature_bits: form.feature_bits,
             weight_bits: form.weight_bits,
         };
-        let plan = match (form.policy.as_str(), &form.label) {
-            (SCORES, None) => Plan::new(shape, form.privacy.parse()?)?,
-            (LABEL, Some(label)) => Plan::label(shape, label.policy()?)?,
+        let label = form.label.as_ref().map(LabelForm::policy).transpose()?;
+        let hidden = form.hidden.as_ref().map(HiddenForm::layers).transpose()?;
+        let plan = match (form.policy.as_str(), label, hidden) {
+            (SCORES, None, None) => Plan::new(shape, form.privacy.parse()?)?,
+            (LABEL, Some(label), None) => Plan::label(shape, label)?,
+            (SCORES, None, Some(hidden)) => Plan::mlp(shape, hidden, None)?,
+            (LABEL, Some(label), Some(hidden)) => Plan::mlp(shape, hidden, Some(label))?,
             _ => return Err(Error::CardForm("its policy is neither scores nor, with its numbers, label")),
         };
         if plan.privacy().name() != form.privacy {
@@ -202,10 +205,6 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     })
 }
 
-fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
 /// The card on the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -216,6 +215,8 @@ struct CardForm {
     policy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     label: Option<LabelForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hidden: Option<HiddenForm>,
     privacy: String,
     parameters: String,
     features: usize,
@@ -229,119 +230,6 @@ struct CardForm {
     score_scale: f64,
     gateway_seed: String,
     implied: Implied,
-}
-
-/// What a card states of its label.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LabelForm {
-    decision: String,
-    stages: usize,
-    zone: u64,
-    bootstrap: String,
-}
-
-impl LabelForm {
-    fn of(plan: &Plan) -> Option<Self> {
-        let Policy::Label(policy) = plan.policy() else { return None };
-        Some(Self {
-            decision: policy.decision.name().to_owned(),
-            stages: policy.stages,
-            zone: policy.zone,
-            bootstrap: policy.bootstrap.name().to_owned(),
-        })
-    }
-
-    fn policy(&self) -> Result<LabelPolicy, Error> {
-        Ok(LabelPolicy {
-            decision: self.decision.parse()?,
-            stages: self.stages,
-            zone: self.zone,
-            bootstrap: BootstrapParameters::by_name(&self.bootstrap)?,
-        })
-    }
-}
-
-/// The part of a card that follows from the rest, stated for readers who do not compute it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Implied {
-    t: u32,
-    r: u32,
-    ciphertexts: usize,
-    features_per_ciphertext: usize,
-    classes_per_group: usize,
-    groups: usize,
-    request_element_bytes: usize,
-    response_element_bytes: usize,
-    /// Null: the failure probability is exactly 0.
-    log2_p_fail: Option<f64>,
-    leak_bits_per_score: Option<u32>,
-    leak_distance_log2: Option<f64>,
-    vectors_to_determine: Option<usize>,
-    vectors_for_any_client: usize,
-    /// For labels: the bits of a returned coefficient, bootstraps an answer, and bytes of the key that they need.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    answer_bits: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bootstraps: Option<usize>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    evaluation_key_bytes: Option<usize>,
-}
-
-impl Implied {
-    fn of(plan: &Plan) -> Self {
-        let (leak, label) = (plan.leak(), plan.label_policy());
-        Self {
-            t: plan.plaintext_bits(),
-            r: plan.response_bits(),
-            ciphertexts: plan.layout().ciphertexts,
-            features_per_ciphertext: plan.layout().block,
-            classes_per_group: plan.classes_per_group(),
-            groups: plan.response_shape().groups(),
-            request_element_bytes: plan.request_shape().encoded_len(),
-            response_element_bytes: plan.response_shape().encoded_len(),
-            log2_p_fail: label.map(|policy| tenths(policy.log2_p_fail(plan.shape()))),
-            leak_bits_per_score: leak.bits_per_score,
-            leak_distance_log2: leak.statistical_distance_log2.map(tenths),
-            vectors_to_determine: leak.vectors_to_determine,
-            vectors_for_any_client: leak.vectors_for_any_client,
-            answer_bits: label.map(|_| plan.answer_bits()),
-            bootstraps: label.map(|policy| policy.bootstraps(plan.shape())),
-            evaluation_key_bytes: label.map(|policy| EvaluationKey::encoded_len(policy.bootstrap)),
-        }
-    }
-
-    fn check(&self, plan: &Plan) -> Result<(), Error> {
-        let implied = Self::of(plan);
-        // Stated to one decimal; the last one may round either way.
-        let same = |stated: Option<f64>, computed: Option<f64>| match (stated, computed) {
-            (Some(stated), Some(computed)) => (stated - computed).abs() < 0.11,
-            (stated, computed) => stated.is_none() && computed.is_none(),
-        };
-        for (what, agrees) in [
-            ("t", self.t == implied.t),
-            ("r", self.r == implied.r),
-            ("layout", self.classes_per_group == implied.classes_per_group && self.groups == implied.groups),
-            ("layout", self.ciphertexts == implied.ciphertexts),
-            ("layout", self.features_per_ciphertext == implied.features_per_ciphertext),
-            ("request size", self.request_element_bytes == implied.request_element_bytes),
-            ("response size", self.response_element_bytes == implied.response_element_bytes),
-            ("failure probability", same(self.log2_p_fail, implied.log2_p_fail)),
-            ("leak per score", self.leak_bits_per_score == implied.leak_bits_per_score),
-            ("statistical distance", same(self.leak_distance_log2, implied.leak_distance_log2)),
-            ("number of determining vectors", self.vectors_to_determine == implied.vectors_to_determine),
-            ("number of determining vectors", self.vectors_for_any_client == implied.vectors_for_any_client),
-            ("width of an answer", self.answer_bits == implied.answer_bits),
-            ("number of bootstraps", self.bootstraps == implied.bootstraps),
-            ("evaluation key size", self.evaluation_key_bytes == implied.evaluation_key_bytes),
-        ] {
-            if !agrees {
-                return Err(Error::CardMismatch(what));
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,13 @@ pub fn last_layer(head: &QuantizedMlp, activations: &[i64]) -> Vec<i64> {
     rows.zip(head.bias()).map(|(weights, bias)| dot(weights, activations) + bias).collect()
 }
 
+/// What an answer of scores holds: approximate scores are rounded to the steps that their noise leaves.
+#[must_use]
+pub fn answer(head: &QuantizedMlp, scores: &[i64]) -> Vec<i64> {
+    let bits = head.public().coarse_bits();
+    scores.iter().map(|score| (score + ((1 << bits) >> 1)) >> bits).collect()
+}
+
 fn dot(weights: &[i8], row: &[i64]) -> i64 {
     weights.iter().zip(row).map(|(&w, &x)| i64::from(w) * x).sum()
 }

@@ -39,7 +39,7 @@ impl ServedModel {
         // In base64 a body is a third longer than its elements; the largest one takes at most half of the memory.
         let fitting = (limits.body_mib << 19) / (2 * element_bytes);
         let plan = self.card.plan();
-        let bootstraps = plan.label_policy().map_or(1, |policy| policy.bootstraps(plan.shape()));
+        let bootstraps = plan.bootstraps().max(1);
         let maximum_batch = limits
             .batch
             .min(MAXIMUM_ANSWER_BYTES / answer_bytes)
@@ -84,7 +84,7 @@ impl Gateway {
         let mut metadata = json!({
             "name": model.card.name(),
             "versions": versions,
-            "platform": "tiresias_linear",
+            "platform": if model.card.plan().hidden().is_some() { "tiresias_mlp" } else { "tiresias_linear" },
             "inputs": [tensor(INPUT)],
             "outputs": [tensor(output(model.card.plan().policy()))],
             "parameters": {
@@ -93,8 +93,8 @@ impl Gateway {
                 "maximum_body_bytes": expected.maximum_body(),
             },
         });
-        if let Some(policy) = model.card.plan().label_policy() {
-            metadata["parameters"]["evaluation_key_parameters"] = policy.bootstrap.name().into();
+        if let Some(parameters) = model.card.plan().bootstrap() {
+            metadata["parameters"]["evaluation_key_parameters"] = parameters.name().into();
         }
         if let Some(limit) = tenant.policy.budget {
             let left = self.budgets.left(&tenant.id, &model.name, limit);

@@ -7,9 +7,10 @@
 //! This module never opens a file, never follows a path that a file names, never runs any part of a model, and never
 //! puts a weight into an error. It does not trust its bytes.
 
-use tiresias_circuits::{LinearHead, plan::MAXIMUM_CLASSES};
+use tiresias_circuits::plan::MAXIMUM_CLASSES;
 
 mod error;
+mod head;
 pub mod onnx;
 pub mod safetensors;
 
@@ -17,6 +18,7 @@ pub mod safetensors;
 mod tests;
 
 pub use error::ImportError;
+pub use head::ImportedHead;
 
 /// The largest file that is read.
 pub const MAX_BYTES: usize = 64 << 20;
@@ -25,7 +27,7 @@ pub const MAX_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Imported {
     /// The head. Its scores are those before any step named in `ignored`.
-    pub head: LinearHead,
+    pub head: ImportedHead,
     /// Names of steps behind the linear layer, such as Softmax, in the order of the file. They are left to the client.
     pub ignored: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! The gateway: bytes in, bytes out. It serves linear heads over encrypted features, their scores or
-//! their labels, by the Open Inference Protocol.
+//! The gateway: bytes in, bytes out. It serves heads, linear or with hidden layers, over encrypted features, their scores
+//! or their labels, by the Open Inference Protocol.
 //!
 //! The path of a request, one new type a step, no step calls back up:
 //!
@@ -17,7 +17,7 @@
 //!
 //! 1. [`config`]: flags and file become one checked `Config`; [`check`]: `check-config`.
 //! 2. [`import`], [`repository`]: heads come in, models are stored and loaded.
-//! 3. [`inspect`]: the model owner's commands that answer on standard output.
+//! 3. [`owner`]: the model owner's commands that answer on standard output.
 //! 4. [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
 //! 5. [`registry`], `history`: what is served, and what was.
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
@@ -42,11 +42,11 @@ mod gateway;
 mod handlers;
 mod history;
 pub mod import;
-pub mod inspect;
 mod journal;
 pub mod keys;
 pub mod listener;
 mod metrics;
+pub mod owner;
 mod peer;
 mod protocol;
 mod rate;

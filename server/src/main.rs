@@ -9,9 +9,9 @@ use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
     Config, check,
     cli::{Cli, Command, ServeArgs},
-    config, inspect,
+    config,
     listener::{self, Listening},
-    serve,
+    owner, serve,
 };
 use tokio::sync::mpsc;
 
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error(transparent)]
-    Command(#[from] inspect::Error),
+    Command(#[from] owner::Error),
     #[error(transparent)]
     Check(#[from] check::Error),
     #[error(transparent)]
@@ -61,9 +61,9 @@ impl Error {
 fn run_command(command: Command) -> Result<(), Error> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match command {
-        Command::Import(args) => inspect::import(&args, &mut out)?,
-        Command::Inspect(args) => inspect::inspect(&args, &mut out)?,
-        Command::Evaluate(args) => inspect::evaluate(&args, &mut out)?,
+        Command::Import(args) => owner::import(&args, &mut out)?,
+        Command::Inspect(args) => owner::inspect(&args, &mut out)?,
+        Command::Evaluate(args) => owner::evaluate(&args, &mut out)?,
         Command::CheckConfig(args) => {
             let checked = check::check(args, &mut out);
             out.flush()?;

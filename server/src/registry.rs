@@ -11,14 +11,16 @@ use std::{
 };
 
 use hyper::body::Bytes;
-use tiresias_circuits::{Card, card::check_name, evaluate::PreparedHead, label::PreparedLabel, plan::Policy};
+use tiresias_circuits::{
+    Card, card::check_name, evaluate::PreparedHead, label::PreparedLabel, mlp::PreparedMlp, plan::Policy,
+};
 use tiresias_keys::ConfigId;
 
 use crate::{
     data::{self, DataDirectory},
     error::ApiError,
     history::{History, Record, Served},
-    repository::{self, Repository, StoredModel, version_of},
+    repository::{self, Repository, StoredHead, StoredModel, version_of},
     swap::Swap,
 };
 
@@ -38,21 +40,27 @@ pub(crate) struct ServedModel {
 pub(crate) enum ServedHead {
     Scores(Box<PreparedHead>),
     Label(Box<PreparedLabel>),
+    Mlp(Box<PreparedMlp>),
 }
 
 impl ServedModel {
-    /// Errors where a label's stages or zone are not those of its weights.
+    /// Errors where a label's stages or zone, or hidden layers, are not those of its weights.
     fn new(stored: StoredModel) -> Result<Self, repository::Error> {
         let StoredModel { card, card_bytes, config, head } = stored;
         let (plan, seed) = (*card.plan(), *card.gateway_seed());
-        let head = match plan.policy() {
-            Policy::Scores => ServedHead::Scores(Box::new(PreparedHead::new(&head, plan, config, seed))),
-            Policy::Label(_) => {
-                let prepared = PreparedLabel::new(&head, plan, config, seed);
-                ServedHead::Label(Box::new(prepared.map_err(|source| repository::Error::Card {
-                    path: format!("{}/{}", card.name(), card.version()).into(),
-                    source,
-                })?))
+        let refused = |source| repository::Error::Card {
+            path: format!("{}/{}", card.name(), card.version()).into(),
+            source,
+        };
+        let head = match (&head, plan.policy()) {
+            (StoredHead::Linear(head), Policy::Scores) => {
+                ServedHead::Scores(Box::new(PreparedHead::new(head, plan, config, seed)))
+            }
+            (StoredHead::Linear(head), Policy::Label(_)) => {
+                ServedHead::Label(Box::new(PreparedLabel::new(head, plan, config, seed).map_err(refused)?))
+            }
+            (StoredHead::Mlp(head), _) => {
+                ServedHead::Mlp(Box::new(PreparedMlp::new(head, plan, config, seed).map_err(refused)?))
             }
         };
         Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head })

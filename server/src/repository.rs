@@ -9,16 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bincode::Options as _;
-use serde::{Deserialize, Serialize};
-use tiresias_circuits::{Card, QuantizedHead, card::check_name};
+use tiresias_circuits::{Card, card::check_name};
 use tiresias_keys::ConfigId;
+
+mod record;
+
+pub use record::StoredHead;
 
 const CARD_FILE: &str = "card.json";
 const MODEL_FILE: &str = "model.bin";
-/// 4,096 classes of 2,048 weights are 8 MiB.
-const MAXIMUM_MODEL_BYTES: u64 = 16 << 20;
-const RECORD_FORMAT: u32 = 1;
 
 /// Why the repository could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -81,26 +80,13 @@ pub struct StoredModel {
     /// SHA-256 of the card's bytes.
     pub config: ConfigId,
     /// The weights.
-    pub head: QuantizedHead,
+    pub head: StoredHead,
 }
 
 /// A directory of models.
 #[derive(Debug)]
 pub struct Repository {
     root: PathBuf,
-}
-
-/// The content of `model.bin`.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    format: u32,
-    config: [u8; 32],
-    weight: Vec<i8>,
-    bias: Vec<i64>,
-}
-
-fn record_options() -> impl bincode::Options {
-    bincode::DefaultOptions::new().with_limit(MAXIMUM_MODEL_BYTES)
 }
 
 impl Repository {
@@ -116,7 +102,7 @@ impl Repository {
     }
 
     /// Stores a model under its card's name and version, whole or not at all.
-    pub fn store(&self, card: &Card, head: &QuantizedHead) -> Result<ConfigId, Error> {
+    pub fn store(&self, card: &Card, head: &StoredHead) -> Result<ConfigId, Error> {
         let directory = self.root.join(card.name());
         fs::create_dir_all(&directory).map_err(|source| Error::Io { path: directory.clone(), source })?;
         let io = |source| Error::Io { path: directory.clone(), source };
@@ -124,15 +110,8 @@ impl Repository {
 
         let card_bytes = card.to_json();
         let config = ConfigId::of_card(&card_bytes);
-        let record = Record {
-            format: RECORD_FORMAT,
-            config: *config.as_bytes(),
-            weight: head.weight().to_vec(),
-            bias: head.bias().to_vec(),
-        };
-        let record = record_options()
-            .serialize(&record)
-            .map_err(|_| Error::Model { path: directory.clone(), rule: "the model is larger than 16 MiB" })?;
+        let record =
+            record::write(head, &config).map_err(|rule| Error::Model { path: directory.clone(), rule })?;
         write_file(&staging.path().join(CARD_FILE), &card_bytes, 0o644).map_err(io)?;
         write_file(&staging.path().join(MODEL_FILE), &record, 0o600).map_err(io)?;
 
@@ -165,18 +144,8 @@ impl Repository {
         }
 
         let path = directory.join(MODEL_FILE);
-        let rule = |rule| Error::Model { path: path.clone(), rule };
-        let record: Record = record_options()
-            .deserialize(&read_file(&path, MAXIMUM_MODEL_BYTES)?)
-            .map_err(|_| rule("not a model record: import the head again"))?;
-        if record.format != RECORD_FORMAT {
-            return Err(rule("the record's format is not that of this version: import the head again"));
-        }
-        if record.config != *config.as_bytes() {
-            return Err(rule("the weights belong to another card: import the head again"));
-        }
-        let head = QuantizedHead::new(*card.plan().shape(), record.weight, record.bias)
-            .map_err(|_| rule("the weights do not have the card's shape or widths"))?;
+        let head = record::read(&read_file(&path, record::MAXIMUM_BYTES)?, &card, &config)
+            .map_err(|rule| Error::Model { path: path.clone(), rule })?;
         Ok(StoredModel { card, card_bytes, config, head })
     }
 
@@ -256,19 +225,19 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use tiresias_circuits::{HeadShape, Plan, Privacy, Quantizer, quantize::Scale};
+    use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, Quantizer, quantize::Scale};
     use tiresias_keys::Seed;
 
     use super::*;
 
-    fn model(version: u32) -> (Card, QuantizedHead) {
+    fn model(version: u32) -> (Card, StoredHead) {
         let shape = HeadShape { features: 3, classes: 2, feature_bits: 8, weight_bits: 8 };
         let head = QuantizedHead::new(shape, vec![1, -2, 3, 4, 5, -6], vec![7, -8]).unwrap();
         let quantizer = Quantizer::new(8, 3, Scale::PerTensor(0.5)).unwrap();
         let plan = Plan::new(shape, Privacy::Flooded).unwrap();
         let labels = vec!["a".into(), "b".into()];
         let seed = Seed::from_bytes([1; 32]);
-        (Card::new("m", version, labels, quantizer, 0.25, plan, seed).unwrap(), head)
+        (Card::new("m", version, labels, quantizer, 0.25, plan, seed).unwrap(), StoredHead::Linear(head))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tiresias_circuits::clear;
 use tiresias_client::{Model, oip};
 use tiresias_server::{
     cli::{Cli, Command},
-    inspect,
+    owner,
     repository::Repository,
 };
 
@@ -68,7 +68,7 @@ pub(crate) fn prepare(directory: &Path) -> Result<(), Failure> {
         let Command::Import(arguments) = Cli::try_parse_from(flags.iter().chain(&more))?.command else {
             return Err("the flags say `import`".into());
         };
-        inspect::import(&arguments, &mut io::sink())?;
+        owner::import(&arguments, &mut io::sink())?;
     }
     Ok(())
 }

@@ -1,7 +1,12 @@
 use super::*;
 use tiresias_keys::bootstrap_parameters::N918_N2048_Q50_G2;
 
-use crate::{Privacy, QuantizedHead, plan::Decision};
+use crate::{
+    Features, HeadShape, LinearHead, MlpHead, Privacy, QuantizedHead,
+    mlp::{HiddenLayer, MlpOptions, QuantizedMlp},
+    plan::{ActivationRange, Decision, LabelPolicy},
+    quantize::Granularity,
+};
 
 fn card() -> Card {
     let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
@@ -95,5 +100,62 @@ fn a_card_of_a_label_round_trips_and_cannot_be_weakened() {
     ] {
         assert!(text.contains(from), "the test's own text: {from}");
         assert!(Card::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+}
+
+/// A head of three features, four neurons and two classes.
+fn hidden_card(decision: Option<Decision>) -> Card {
+    let labels = vec!["a".to_owned(), "b".to_owned()];
+    let weight: Vec<f64> = (0..12).map(|i| f64::from(i * 5 % 7) - 3.0).collect();
+    let layer = HiddenLayer::new(weight, vec![0.5; 4], vec![1.0; 4], vec![0.0; 4]).unwrap();
+    let output: Vec<f64> = (0..8).map(|i| f64::from(i * 3 % 5) - 2.0).collect();
+    let head =
+        MlpHead::new(vec![layer], LinearHead::new(output, vec![0.0, 0.1], labels.clone()).unwrap()).unwrap();
+    let rows = Features::new((0..30).map(|i| f64::from(i * 11 % 17) - 8.0).collect(), 3).unwrap();
+    let quantizer = Quantizer::calibrate(&rows, 8, Granularity::PerFeature).unwrap();
+    let options = MlpOptions {
+        weight_bits: 8,
+        inner_weight_bits: None,
+        activation_bits: 4,
+        bootstrap: &N918_N2048_Q50_G2,
+        range: ActivationRange::Calibrated,
+        decision,
+        stages: None,
+    };
+    let quantized = QuantizedMlp::quantize(&head, &quantizer, &rows, &options).unwrap();
+    let plan = quantized.plan().unwrap();
+    Card::new("mlp", 1, labels, quantizer, quantized.score_scale, plan, Seed::from_bytes([7; 32])).unwrap()
+}
+
+#[test]
+fn cards_of_hidden_layers_round_trip_and_cannot_downgrade() {
+    for decision in [None, Some(Decision::Argmax)] {
+        let card = hidden_card(decision);
+        let text = String::from_utf8(card.to_json()).unwrap();
+        let (read, _) = Card::from_json(text.as_bytes()).unwrap();
+        assert_eq!(read, card);
+        let score_bits = format!("\"score_bits\": {}", card.plan().hidden().unwrap().score_bits);
+        for (from, to) in [
+            ("\"activation_bits\": 4", "\"activation_bits\": 9"),
+            ("\"activation_bits\": 4", "\"activation_bits\": 0"),
+            (score_bits.as_str(), "\"score_bits\": 63"),
+            (score_bits.as_str(), "\"score_bits\": 0"),
+            ("\"score_norm\": ", "\"score_norm\": 1000000000000"),
+            ("\"score_norm\": ", "\"score_norm\": 0.0"),
+            ("\"neurons\": [\n      4\n    ]", "\"neurons\": [18446744073709551615]"),
+            ("\"neurons\": [\n      4\n    ]", "\"neurons\": [0]"),
+            ("\"neurons\": [\n      4\n    ]", "\"neurons\": []"),
+            ("\"neurons\": [\n      4\n    ]", "\"neurons\": [4, 4]"),
+            ("\"neurons\": [\n      4\n    ]", "\"neurons\": [5]"),
+            ("\"range\": \"calibrated\"", "\"range\": \"hoped\""),
+            ("\"range\": \"proved\"", "\"range\": \"hoped\""),
+            ("N918_N2048_Q50_G2", "INSECURE_N64_N256_Q50"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            if changed != text {
+                assert!(Card::from_json(changed.as_bytes()).is_err(), "{to}");
+            }
+        }
+        assert!(text.contains("\"neurons\": [\n      4\n    ]") && text.contains("\"activation_bits\": 4"));
     }
 }

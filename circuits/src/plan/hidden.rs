@@ -132,7 +132,8 @@ impl HiddenLayers {
         self.first_layer(shape).check()?;
         let layers = self.layers();
         let is_width = |bits: &u32| (2..=8).contains(bits);
-        let weights = self.neurons.windows(2).map(|pair| pair[0] * pair[1]).sum::<usize>();
+        // Of the last layer; the others have at most 2^20.
+        let outputs = shape.classes.saturating_mul(self.neurons[layers.saturating_sub(1)]);
         for (what, rule, holds) in [
             (
                 "the neurons of a hidden layer",
@@ -148,11 +149,7 @@ impl HiddenLayers {
                 self.weight_bits[..layers].iter().all(is_width)
                     && self.weight_bits[layers..].iter().all(|bits| *bits == 0),
             ),
-            (
-                "weights",
-                "at most 8388608",
-                weights + self.neurons[layers - usize::from(layers > 0)] * shape.classes <= MAXIMUM_WEIGHTS,
-            ),
+            ("weights", "at most 8388608", outputs <= MAXIMUM_WEIGHTS),
             ("score bits", "2 to 24", (2..=24).contains(&self.score_bits)),
             ("the score norm", "1 to 1048576", (1..=1 << 20).contains(&self.score_norm)),
         ] {

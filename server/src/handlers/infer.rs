@@ -109,12 +109,12 @@ impl Gateway {
         model: &ServedModel,
         named: Option<&str>,
     ) -> Result<Option<Arc<PreparedKey>>, ApiError> {
-        let Some(policy) = model.card.plan().label_policy() else { return Ok(None) };
+        let Some(parameters) = model.card.plan().bootstrap() else { return Ok(None) };
         let id =
             named.ok_or(ApiError::MalformedRequest("this model needs the parameter `evaluation_key`"))?;
         let id = KeyId::from_hex(id)
             .map_err(|_| ApiError::MalformedRequest("`evaluation_key` is not the id of a key"))?;
-        self.keys.prepared(&tenant.id, &id, policy.bootstrap).await.map(Some)
+        self.keys.prepared(&tenant.id, &id, parameters).await.map(Some)
     }
 
     /// The card that a request says it was made for must be the model's.
@@ -167,11 +167,11 @@ impl Gateway {
 
 /// What a vector costs on its tenant's clock: a bootstrap takes some fifty times as long as a small linear head.
 fn cost(plan: &Plan) -> usize {
-    plan.label_policy().map_or(1, |policy| 50 * policy.bootstraps(plan.shape()))
+    (50 * plan.bootstraps()).max(1)
 }
 
 fn is_brief(plan: &Plan, vectors: usize) -> bool {
-    if plan.label_policy().is_some() {
+    if plan.bootstrap().is_some() {
         return false;
     }
     let request = plan.request_shape();
@@ -221,7 +221,10 @@ impl Evaluator<'_> {
                 (ServedHead::Label(head), Some(key)) => {
                     head.evaluate(key, features, *digest, seed, item, self.threads)
                 }
-                (ServedHead::Label(_), None) => return Err(ApiError::Internal),
+                (ServedHead::Mlp(head), Some(key)) => {
+                    head.evaluate(key, features, *digest, seed, item, self.threads)
+                }
+                (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
             };
             let answer = answer.map_err(|_| ApiError::Internal)?;
             elapsed += started.elapsed();

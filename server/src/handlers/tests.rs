@@ -43,7 +43,7 @@ fn gateway(directory: &std::path::Path) -> Gateway {
     let Command::Import(args) = Cli::try_parse_from(import).unwrap().command else {
         panic!("it says import")
     };
-    crate::inspect::import(&args, &mut Vec::new()).unwrap();
+    crate::owner::import(&args, &mut Vec::new()).unwrap();
     let Command::Serve(args) = Cli::try_parse_from(serve).unwrap().command else { panic!("it says serve") };
     let config = Config::from_args(args).unwrap();
     let TlsSource::SelfSigned { directory, .. } = &config.tls else { panic!("it says self-signed") };

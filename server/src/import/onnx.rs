@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use self::linear::{Linear, Scaler};
 use self::operator::{Operator, is_standard};
 use self::proto::{Graph, Model, Node, Tensor, TensorType, ValueInfo};
-use super::{ImportError, Imported, check_classes, check_size, numbered_labels};
+use super::{ImportError, Imported, ImportedHead, check_classes, check_size, numbered_labels};
 
 mod linear;
 mod operator;
@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
     };
     reader.check_outputs()?;
     check_input(input, flattened, linear.features())?;
-    Ok(Imported { head: linear.into_head()?, ignored: reader.ignored })
+    Ok(Imported { head: ImportedHead::Linear(linear.into_head()?), ignored: reader.ignored })
 }
 
 /// Some exporters list an operator set twice; that is fine as long as both say the same.

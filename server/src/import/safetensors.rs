@@ -4,7 +4,7 @@
 use ::safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tiresias_circuits::LinearHead;
 
-use super::{ImportError, Imported, check_size, numbered_labels};
+use super::{ImportError, Imported, ImportedHead, check_size, numbered_labels};
 
 /// Reads a safetensors file.
 pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
@@ -31,7 +31,7 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
             }
         },
     };
-    Ok(Imported { head: LinearHead::new(weight, bias, labels)?, ignored: Vec::new() })
+    Ok(Imported { head: ImportedHead::Linear(LinearHead::new(weight, bias, labels)?), ignored: Vec::new() })
 }
 
 /// The weight, and the bias if there is one, of a file that holds nothing else.

@@ -31,7 +31,7 @@ fn good_files_give_the_recorded_scores_and_labels() {
             Some(classes) => {
                 classes.iter().map(|class| class.as_str().map_or(class.to_string(), str::to_owned)).collect()
             }
-            None => (0..head.classes()).map(|class| format!("class {class}")).collect(),
+            None => (0..head.labels().len()).map(|class| format!("class {class}")).collect(),
         };
         assert_eq!(head.labels(), labels, "{name}");
         assert_eq!(head.features(), 8, "{name}");

@@ -14,7 +14,7 @@ fn store(directory: &Path, name: &str, version: u32, seed: u8) {
     let plan = Plan::new(shape, Privacy::Flooded).unwrap();
     let labels = vec!["a".into(), "b".into()];
     let card = Card::new(name, version, labels, quantizer, 0.25, plan, Seed::from_bytes([seed; 32])).unwrap();
-    Repository::new(directory).store(&card, &head).unwrap();
+    Repository::new(directory).store(&card, &StoredHead::Linear(head)).unwrap();
 }
 
 struct Case {

@@ -1,0 +1,55 @@
+//! `evaluate`: the clear twin, for the model owner.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+use tiresias_circuits::{Card, clear, label::Label, scores};
+
+use super::{Error, read_features};
+use crate::{cli::EvaluateArgs, repository::Repository};
+
+/// Scores features in the clear.
+pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> {
+    let model = Repository::new(&args.model.repo).load(&args.model.name, args.model.version)?;
+    let card = &model.card;
+    let rows = read_features(&args.features, card.plan().shape().features)?;
+    for (index, row) in rows.iter().enumerate() {
+        let row = card.quantizer().quantize(row)?.values;
+        if let Some(policy) = card.plan().label_policy() {
+            let label = named(card, &clear::decide(policy.decision, &model.head.scores(&row)?));
+            match args.model.json {
+                true => writeln!(out, "{}", json!({"index": index, "label": label}))?,
+                false => writeln!(out, "{index:>6}  {label}")?,
+            }
+            continue;
+        }
+        let scores_q = model.head.answer(&row)?;
+        let reading = scores::read(&scores_q, card.score_scale());
+        let label = reading.class.and_then(|class| card.labels().get(class));
+        if args.model.json {
+            let line = json!({
+                "index": index,
+                "label": label,
+                "scores_q": scores_q,
+                "scores": reading.scores,
+                "margin": reading.margin,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let label = label.map_or("none", String::as_str);
+            writeln!(out, "{index:>6}  {label:<24} margin {:.4}", reading.margin)?;
+        }
+    }
+    Ok(())
+}
+
+/// A label in the card's words: a class, or the list of classes whose score is 0 or more.
+fn named(card: &Card, label: &Label) -> Value {
+    match label {
+        Label::Class(class) => class.and_then(|class| card.labels().get(class)).cloned().into(),
+        Label::Findings(findings) => {
+            let found = card.labels().iter().zip(findings).filter(|(_, finding)| **finding == Some(true));
+            found.map(|(label, _)| Value::from(label.as_str())).collect()
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `import`: reads, quantizes and stores a head.
+
+use std::io::Write;
+
+use serde_json::json;
+use tiresias_circuits::{
+    Card, Features, Plan, Privacy, QuantizedHead, Quantizer, clear,
+    mlp::{MlpOptions, QuantizedMlp},
+    plan::{ActivationRange, Decision, LabelPolicy},
+    quantize::Granularity,
+    scores,
+};
+use tiresias_keys::{BootstrapParameters, Seed};
+
+use super::{Error, read_features, read_labels, read_thresholds};
+use crate::{
+    cli::{DecisionArg, ImportArgs, PolicyArg, PrecisionArg, RangeArg, ScaleArg},
+    import::{self, ImportedHead},
+    repository::{Repository, StoredHead, read_file},
+};
+
+const MAXIMUM_HEAD_BYTES: u64 = 64 << 20;
+
+/// The fastest parameter set of bootstraps, and the fastest under which sums of activations are exact.
+const FASTEST: &str = "N918_N2048_Q50_G2";
+const FASTEST_EXACT: &str = "N918_N2048_Q50_L2_G2";
+
+/// A quantized head and what its card says.
+struct Quantized {
+    head: StoredHead,
+    plan: Plan,
+    score_scale: f64,
+    limited_by_bias: bool,
+}
+
+/// Reads, quantizes and stores a head.
+pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
+    let name = args.head.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let imported = import::read_head(name, &read_file(&args.head, MAXIMUM_HEAD_BYTES)?)
+        .map_err(|source| Error::Import { source })?;
+    let head = match &args.labels {
+        None => imported.head,
+        Some(path) => imported.head.with_labels(read_labels(path)?)?,
+    };
+    let head = match &args.label.thresholds {
+        None => head,
+        Some(_) if decision(args, head.labels().len()) != Some(Decision::Thresholds) => {
+            return Err(Error::Thresholds);
+        }
+        Some(path) => head.with_thresholds(&read_thresholds(path)?)?,
+    };
+    let calibration = read_features(&args.calibration, head.features())?;
+    let granularity = match args.scale {
+        ScaleArg::PerFeature => Granularity::PerFeature,
+        ScaleArg::PerTensor => Granularity::PerTensor,
+    };
+    let quantizer = Quantizer::calibrate(&calibration, args.bits, granularity)?;
+    let quantized = quantize(args, &head, &quantizer, &calibration)?;
+    let agreement = agreement(&head, &quantized, &quantizer, &calibration)?;
+
+    let repository = Repository::new(&args.repo);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let card = Card::new(
+        &args.name,
+        repository.next_version(&args.name)?,
+        head.labels().to_vec(),
+        quantizer,
+        quantized.score_scale,
+        quantized.plan,
+        Seed::from_bytes(seed),
+    )?;
+    let config = repository.store(&card, &quantized.head)?;
+
+    let (plan, rows) = (&quantized.plan, calibration.rows());
+    if args.json {
+        let line = json!({
+            "name": card.name(),
+            "version": card.version(),
+            "config_id": config.to_string(),
+            "calibration_rows": rows,
+            "calibration_label_agreement": agreement,
+            "weights_limited_by_bias": quantized.limited_by_bias,
+            "ignored_operators": imported.ignored,
+            "stages": plan.label_policy().map(|policy| policy.stages),
+            "zone": plan.label_policy().map(|policy| policy.zone),
+            "range": plan.hidden().map(|hidden| hidden.range.name()),
+            "precision": plan.hidden().map(|hidden| hidden.precision()),
+            "inner_weight_bits": plan.hidden().map(|hidden| &hidden.weight_bits[..hidden.layers()]),
+        });
+        writeln!(out, "{line}")?;
+        return Ok(());
+    }
+    writeln!(out, "imported {} version {} (config id {config})", card.name(), card.version())?;
+    let share = 100.0 * agreement;
+    writeln!(
+        out,
+        "labels of the quantized head agree with the float head on {share:.2} % of {rows} calibration rows"
+    )?;
+    describe(&quantized, out)?;
+    if !imported.ignored.is_empty() {
+        writeln!(out, "left to the client: {}", imported.ignored.join(", "))?;
+    }
+    Ok(())
+}
+
+fn describe(quantized: &Quantized, out: &mut impl Write) -> Result<(), Error> {
+    let plan = &quantized.plan;
+    if let Some(hidden) = plan.hidden() {
+        let reach = match hidden.range {
+            ActivationRange::Proved => "for any features",
+            ActivationRange::Calibrated => "for sums up to half as large again as in calibration, or more",
+        };
+        writeln!(
+            out,
+            "activations are right to one level, {reach}; scores of them are {}",
+            hidden.precision()
+        )?;
+    }
+    if plan.bootstrap().is_some() {
+        let what = if plan.label_policy().is_some() { "a label" } else { "a score vector" };
+        let stages = plan.label_policy().map(|policy| format!(", {} stages a sign", policy.stages));
+        writeln!(out, "{what} takes {} bootstraps{}", plan.bootstraps(), stages.unwrap_or_default())?;
+    }
+    if let Some(policy) = plan.label_policy().filter(|policy| policy.zone > 0) {
+        let zone = policy.zone as f64 * quantized.score_scale;
+        writeln!(
+            out,
+            "decisions by less than {zone:.4} may be answered `review`; more stages leave fewer or none"
+        )?;
+    }
+    if quantized.limited_by_bias {
+        writeln!(out, "note: a large bias sets the step of the weights, which use fewer than their bits")?;
+    }
+    Ok(())
+}
+
+/// What a label is, where the policy is label: by default what the number of classes suggests.
+fn decision(args: &ImportArgs, classes: usize) -> Option<Decision> {
+    let wanted = match args.label.decision {
+        Some(DecisionArg::Argmax) => Decision::Argmax,
+        Some(DecisionArg::Thresholds) => Decision::Thresholds,
+        None if classes == 1 => Decision::Thresholds,
+        None => Decision::Argmax,
+    };
+    (args.policy == PolicyArg::Label).then_some(wanted)
+}
+
+fn quantize(
+    args: &ImportArgs,
+    head: &ImportedHead,
+    quantizer: &Quantizer,
+    calibration: &Features,
+) -> Result<Quantized, Error> {
+    let privacy: Privacy = args.privacy.parse()?;
+    let decision = decision(args, head.labels().len());
+    let is_bootstrapped = decision.is_some() || matches!(head, ImportedHead::Mlp(_));
+    if is_bootstrapped && privacy != Privacy::Flooded {
+        return Err(Error::LabelPrivacy);
+    }
+    let weight_bits = args.weight_bits.unwrap_or(args.bits);
+    let stages = args.label.stages.map(usize::from);
+    match head {
+        ImportedHead::Linear(head) => {
+            for (option, given) in [
+                ("--activation-bits", args.hidden.activation_bits.is_some()),
+                ("--inner-weight-bits", args.hidden.inner_weight_bits.is_some()),
+                ("--range", args.hidden.range.is_some()),
+                ("--precision", args.hidden.precision.is_some()),
+            ] {
+                if given {
+                    return Err(Error::NoHiddenLayers(option));
+                }
+            }
+            let quantized = QuantizedHead::quantize(head, quantizer, weight_bits)?;
+            let plan = match decision {
+                None => Plan::new(*quantized.head.shape(), privacy)?,
+                Some(decision) => {
+                    let bootstrap = bootstrap(args, FASTEST)?;
+                    let policy = LabelPolicy::for_head(&quantized.head, decision, bootstrap, stages)?;
+                    Plan::label(*quantized.head.shape(), policy)?
+                }
+            };
+            Ok(Quantized {
+                head: StoredHead::Linear(quantized.head),
+                plan,
+                score_scale: quantized.score_scale,
+                limited_by_bias: quantized.limited_by_bias,
+            })
+        }
+        ImportedHead::Mlp(head) => {
+            let set = match args.hidden.precision {
+                Some(PrecisionArg::Approximate) => FASTEST,
+                Some(PrecisionArg::Exact) | None => FASTEST_EXACT,
+            };
+            let range = match args.hidden.range {
+                Some(RangeArg::Proved) => ActivationRange::Proved,
+                Some(RangeArg::Calibrated) | None => ActivationRange::Calibrated,
+            };
+            let options = MlpOptions {
+                weight_bits,
+                inner_weight_bits: args.hidden.inner_weight_bits,
+                activation_bits: args.hidden.activation_bits.unwrap_or(4),
+                bootstrap: bootstrap(args, set)?,
+                range,
+                decision,
+                stages,
+            };
+            let quantized = QuantizedMlp::quantize(head, quantizer, calibration, &options)?;
+            Ok(Quantized {
+                plan: quantized.plan()?,
+                score_scale: quantized.score_scale,
+                head: StoredHead::Mlp(Box::new(quantized.head)),
+                limited_by_bias: false,
+            })
+        }
+    }
+}
+
+fn bootstrap(args: &ImportArgs, default: &str) -> Result<&'static BootstrapParameters, Error> {
+    let name = args.label.bootstrap.as_deref().unwrap_or(default);
+    Ok(BootstrapParameters::by_name(name).map_err(tiresias_circuits::Error::from)?)
+}
+
+/// The share of calibration rows whose label the quantized head keeps: the class, or with thresholds every finding.
+fn agreement(
+    head: &ImportedHead,
+    quantized: &Quantized,
+    quantizer: &Quantizer,
+    rows: &Features,
+) -> Result<f64, Error> {
+    let decision = quantized.plan.label_policy().map(|policy| policy.decision);
+    let mut same = 0;
+    for row in rows {
+        let integers = quantized.head.scores(&quantizer.quantize(row)?.values)?;
+        let class = scores::read(&integers, quantized.score_scale).class;
+        let floats = head.scores(row);
+        if decision == Some(Decision::Thresholds) {
+            let label = clear::decide(Decision::Thresholds, &integers);
+            let float_label = floats.iter().map(|float| Some(*float >= 0.0)).collect();
+            same += usize::from(label == tiresias_circuits::label::Label::Findings(float_label));
+            continue;
+        }
+        let float_class = match floats.as_slice() {
+            [score] => (*score > 0.0).then_some(0),
+            _ => floats.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class),
+        };
+        same += usize::from(class == float_class);
+    }
+    Ok(same as f64 / rows.rows() as f64)
+}
