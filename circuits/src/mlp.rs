@@ -9,13 +9,15 @@
 //! may fall to its other side, so an activation may be off by one level, and never by more. From the activations on, scores
 //! are exact sums where the parameter set has two levels, and err by a little where it has one.
 //!
-//! Modules in reading order: `float`, the head as it was trained; `quantized`, its integers; `circle`, where they lie in a
+//! Modules in reading order: `float`, the head as it was trained; `layer` and
+//! `quantized`, its integers; `circle`, where they lie in a
 //! bootstrap; `calibrate` and `ramp`, how the integers are made; `evaluate`, the circuit over ciphertexts.
 
 mod calibrate;
 mod circle;
 mod evaluate;
 mod float;
+mod layer;
 mod quantized;
 mod ramp;
 #[cfg(test)]
@@ -24,4 +26,5 @@ mod tests;
 pub use calibrate::{MlpOptions, MlpQuantization};
 pub use evaluate::PreparedMlp;
 pub use float::{HiddenLayer, MAXIMUM_HIDDEN_LAYERS, MAXIMUM_NEURONS, MlpHead};
-pub use quantized::{QuantizedLayer, QuantizedMlp};
+pub use layer::QuantizedLayer;
+pub use quantized::QuantizedMlp;

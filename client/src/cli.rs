@@ -150,6 +150,15 @@ pub enum PolicyArg {
     Label,
 }
 
+/// The heads of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HeadArg {
+    /// A logistic regression
+    Linear,
+    /// One hidden layer of ReLU neurons
+    Mlp,
+}
+
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -162,6 +171,9 @@ pub struct DemoArgs {
     /// Leave out the table of patients
     #[arg(long)]
     pub quiet: bool,
+    /// Which head
+    #[arg(long, value_enum, default_value = "linear")]
+    pub head: HeadArg,
     /// What the clinic learns
     #[arg(long, value_enum, default_value = "scores")]
     pub policy: PolicyArg,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use tiresias_circuits::{
-    Card,
+    Card, Plan,
     label::{self, Label},
     scores,
 };
@@ -71,7 +71,7 @@ pub enum Finding {
     Scores {
         /// The class; `None` where a head of one class does not reach it.
         label: Option<String>,
-        /// The exact integer scores.
+        /// The integer scores: exact, or where the card says `approximate` to the nearest sixteen of their steps.
         scores_q: Vec<i64>,
         /// The dequantized scores.
         scores: Vec<f64>,
@@ -115,7 +115,7 @@ impl Finding {
         Some((scores.iter().copied().fold(f64::NEG_INFINITY, f64::max), *margin))
     }
 
-    /// The exact integer scores; none of a label.
+    /// The integer scores; none of a label.
     #[must_use]
     pub fn scores_q(&self) -> &[i64] {
         match self {
@@ -156,14 +156,14 @@ impl Model {
         &self.config
     }
 
-    /// Whether answers are labels: then a long-lived key encrypts and decrypts, and the gateway needs its evaluation key.
+    /// Whether the circuit bootstraps: then a long-lived key encrypts and decrypts, and the gateway needs its evaluation key.
     #[must_use]
     pub fn needs_enrolment(&self) -> bool {
-        self.card.plan().label_policy().is_some()
+        self.card.plan().bootstrap().is_some()
     }
 
-    /// Quantizes one row of d features and encrypts it: under a fresh key, or for a label under the clinic's long-lived
-    /// one, which must be of the card's parameters.
+    /// Quantizes one row of d features and encrypts it: under a fresh key, or for a bootstrapped circuit under the clinic's
+    /// long-lived one, which must be of the card's parameters.
     pub fn encrypt(&self, row: &[f64], enrolled: Option<&LongLivedKey>) -> Result<Encrypted, Error> {
         let plan = self.card.plan();
         let quantized = self.card.quantizer().quantize(row)?;
@@ -184,12 +184,12 @@ impl Model {
         Ok(Encrypted { element, pending: Pending { key, digest }, clipped: quantized.clipped })
     }
 
-    /// The long-lived key that this model needs; none for one that answers scores.
+    /// The long-lived key that this model needs; none for a linear head that answers scores.
     fn enrolled<'a>(&self, enrolled: Option<&'a LongLivedKey>) -> Result<Option<&'a LongLivedKey>, Error> {
-        let Some(policy) = self.card.plan().label_policy() else { return Ok(None) };
+        let Some(parameters) = self.card.plan().bootstrap() else { return Ok(None) };
         match enrolled {
-            Some(key) if key.parameters() == policy.bootstrap => Ok(Some(key)),
-            _ => Err(Error::NotEnrolled { parameters: policy.bootstrap.name() }),
+            Some(key) if key.parameters() == parameters => Ok(Some(key)),
+            _ => Err(Error::NotEnrolled { parameters: parameters.name() }),
         }
     }
 
@@ -240,12 +240,25 @@ impl Model {
                 Finding::Classes { label: with(Some(true)), review: with(None) }
             }
             None => {
-                let scores_q = scores::decode_phases(plan, phases.as_slice());
+                let exact = scores::decode_phases(plan, phases.as_slice());
+                let label = named(scores::read(&exact, self.card.score_scale()).class);
+                let scores_q = shown(plan, exact);
                 let reading = scores::read(&scores_q, self.card.score_scale());
-                let (label, margin) = (named(reading.class), reading.margin);
+                let margin = reading.margin;
                 Finding::Scores { label, scores_q, scores: reading.scores, margin }
             }
         };
         Ok(Diagnosis { index, finding })
     }
+}
+
+/// Scores as they are shown. The last bits of approximate ones are the noise of a decryption, which may help an attacker who
+/// comes to see many of them (Li, Micciancio: On the security of homomorphic encryption on approximate numbers,
+/// EUROCRYPT 2021): the class is read from them, and they go no further.
+fn shown(plan: &Plan, mut scores: Vec<i64>) -> Vec<i64> {
+    const STEPS: i64 = 16;
+    if plan.hidden().is_some_and(|hidden| !hidden.is_exact()) {
+        scores.iter_mut().for_each(|score| *score = (*score + STEPS / 2).div_euclid(STEPS) * STEPS);
+    }
+    scores
 }

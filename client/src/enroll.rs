@@ -40,13 +40,13 @@ pub enum Status {
 impl EnrolledArgs {
     /// Opens the key file where the model needs one.
     pub fn open(&self, model: &Model) -> Result<Option<KeyFile>, Error> {
-        let Some(policy) = model.card().plan().label_policy() else { return Ok(None) };
-        let parameters = policy.bootstrap.name();
+        let Some(wanted) = model.card().plan().bootstrap() else { return Ok(None) };
+        let parameters = wanted.name();
         let path = self.key_file.as_ref().ok_or(Error::NotEnrolled { parameters })?;
         let file = KeyFile::open(path, || {
             passphrase::recall(passphrase::Subject::Key, self.key_passphrase_file.as_deref())
         })?;
-        if file.key().parameters() == policy.bootstrap {
+        if file.key().parameters() == wanted {
             Ok(Some(file))
         } else {
             Err(Error::NotEnrolled { parameters })

@@ -231,3 +231,28 @@ fn real_parameters_keep_one_level_and_exact_scores() {
     check_heads(&N918_N2048_Q50_L2_G2, 5, 2, 1, 6);
     check_heads(&N918_N2048_Q50_G2, 6, 2, 1, 6);
 }
+
+/// `cargo test --release -p tiresias-circuits --lib -- --ignored --nocapture hundred_thousand`: some twenty minutes.
+#[test]
+#[ignore = "long: more than a hundred thousand activations under real parameters"]
+fn hundred_thousand_activations_are_off_by_at_most_one_level() {
+    for (parameters, rows) in [(&N918_N2048_Q50_G2, 1_300), (&N918_N2048_Q50_L2_G2, 300)] {
+        let mut sequence = Sequence(7);
+        let clinic = Clinic::new(parameters);
+        let head = sequence.head(&[512, 64, 14]);
+        let features = sequence.features(rows, 512);
+        let quantizer = Quantizer::calibrate(&features, 8, Granularity::PerTensor).unwrap();
+        let quantization =
+            QuantizedMlp::quantize(&head, &quantizer, &features, &options(parameters)).unwrap();
+        let (prepared, mut off) = (prepare(&quantization), Off::default());
+        for row in &features {
+            clinic.check(&quantization, &prepared, &quantizer.quantize(row).unwrap().values, &mut off);
+        }
+        let share = 100.0 * off.by_one as f64 / off.activations as f64;
+        println!(
+            "{}: {} activations, {share:.2} % off by one level, none by more",
+            parameters.name(),
+            off.activations
+        );
+    }
+}

@@ -51,8 +51,8 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
 /// The set that a model's circuit card asks for. The connection ends with it: a passphrase may take its time.
 async fn parameters_of(args: &EnrollArgs, model: &str) -> Result<&'static BootstrapParameters, Error> {
     let model = connect(args).await?.fetch_model(model, None).await?;
-    let policy = model.card().plan().label_policy();
-    policy.map(|policy| policy.bootstrap).ok_or(Error::Usage("this model answers scores and needs no key"))
+    let parameters = model.card().plan().bootstrap();
+    parameters.ok_or(Error::Usage("this model needs no key: it answers scores of a linear head"))
 }
 
 async fn remove(args: &EnrollArgs) -> Result<(), Error> {

@@ -6,13 +6,15 @@ use tiresias_circuits::Features;
 
 use crate::Error;
 
-/// A data set with a head that was trained on a part of it by `client/demo/train.py`.
+/// A data set with heads that were trained on a part of it by `client/demo/train.py`.
 pub(super) struct DataSet {
     /// The model's name.
     pub(super) name: &'static str,
     /// What a row is of.
     pub(super) rows: &'static str,
     pub(super) head: &'static [u8],
+    /// The head with a hidden layer.
+    pub(super) mlp: &'static [u8],
     table: &'static str,
     split: &'static str,
 }
@@ -22,6 +24,7 @@ pub(super) static WDBC: DataSet = DataSet {
     name: "wdbc",
     rows: "patients",
     head: include_bytes!("../../../demo/wdbc_head.onnx"),
+    mlp: include_bytes!("../../../demo/wdbc_mlp.onnx"),
     table: include_str!("../../../demo/wdbc.csv"),
     split: include_str!("../../../demo/wdbc_split.csv"),
 };
@@ -31,6 +34,7 @@ pub(super) static DIGITS: DataSet = DataSet {
     name: "digits",
     rows: "images",
     head: include_bytes!("../../../demo/digits_head.onnx"),
+    mlp: include_bytes!("../../../demo/digits_mlp.onnx"),
     table: include_str!("../../../demo/digits.csv"),
     split: include_str!("../../../demo/digits_split.csv"),
 };
