@@ -64,8 +64,8 @@ impl QuantizedMlp {
             inputs = layer.neurons();
             neurons[index] = inputs;
             if index > 0 {
-                bits[index - 1] = layer.weight_bits;
-            } else if layer.weight_bits != shape.weight_bits {
+                bits[index - 1] = layer.weight_bits();
+            } else if layer.weight_bits() != shape.weight_bits {
                 return Err(Error::OutOfRange {
                     what: "weights of the first layer",
                     rule: "of the shape's width",
@@ -104,7 +104,7 @@ impl QuantizedMlp {
     /// The first layer as a linear head without biases: thresholds have them.
     pub(crate) fn first_layer(&self) -> Result<QuantizedHead, Error> {
         let shape = self.public.first_layer(&self.shape);
-        QuantizedHead::new(shape, self.layers[0].weight.clone(), vec![0; shape.classes])
+        QuantizedHead::new(shape, self.layers[0].weight().to_vec(), vec![0; shape.classes])
     }
 
     /// Finds the scaling of each layer, the largest under which each circle holds its range, and whether these ranges are
@@ -136,7 +136,7 @@ impl QuantizedMlp {
                 Scaling::Step(2 * choose(least, largest)?)
             };
             let possible = self.possible(index);
-            let ranges = self.layers[index].ranges.iter().zip(possible);
+            let ranges = self.layers[index].ranges().iter().zip(possible);
             let is_proved =
                 ranges.fold(true, |proved, (held, sums)| proved && held.0 <= sums.0 && sums.1 <= held.1);
             if !is_proved {
@@ -194,7 +194,7 @@ impl QuantizedMlp {
             0 => position_margin(self.public.bootstrap),
             _ => sum_margin(self.public.bootstrap, squares(wide(row).into_iter())),
         };
-        (layer.rows().zip(&layer.thresholds).zip(&layer.ranges))
+        (layer.rows().zip(layer.thresholds()).zip(layer.ranges()))
             .map(|((row, thresholds), &sums)| Neuron { thresholds, sums, margin: margin(row) })
             .collect()
     }
