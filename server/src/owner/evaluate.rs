@@ -13,32 +13,44 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
     let model = Repository::new(&args.model.repo).load(&args.model.name, args.model.version)?;
     let card = &model.card;
     let rows = read_features(&args.features, card.plan().shape().features)?;
+    let mut rows_beyond = 0;
     for (index, row) in rows.iter().enumerate() {
         let row = card.quantizer().quantize(row)?.values;
-        if let Some(policy) = card.plan().label_policy() {
-            let label = named(card, &clear::decide(policy.decision, &model.head.scores(&row)?));
-            match args.model.json {
-                true => writeln!(out, "{}", json!({"index": index, "label": label}))?,
-                false => writeln!(out, "{index:>6}  {label}")?,
+        let beyond = model.head.beyond(&row)?;
+        rows_beyond += usize::from(beyond.is_some_and(|neurons| neurons > 0));
+        let (mut line, text) = match card.plan().label_policy() {
+            Some(policy) => {
+                let label = named(card, &clear::decide(policy.decision, &model.head.scores(&row)?));
+                (json!({"index": index, "label": label}), format!("{index:>6}  {label}"))
             }
-            continue;
+            None => {
+                let scores_q = model.head.answer(&row)?;
+                let reading = scores::read(&scores_q, card.score_scale());
+                let label = reading.class.and_then(|class| card.labels().get(class));
+                let line = json!({
+                    "index": index,
+                    "label": label,
+                    "scores_q": scores_q,
+                    "scores": reading.scores,
+                    "margin": reading.margin,
+                });
+                let label = label.map_or("none", String::as_str);
+                (line, format!("{index:>6}  {label:<24} margin {:.4}", reading.margin))
+            }
+        };
+        if let Some(neurons) = beyond {
+            line["neurons_beyond_range"] = neurons.into();
         }
-        let scores_q = model.head.answer(&row)?;
-        let reading = scores::read(&scores_q, card.score_scale());
-        let label = reading.class.and_then(|class| card.labels().get(class));
-        if args.model.json {
-            let line = json!({
-                "index": index,
-                "label": label,
-                "scores_q": scores_q,
-                "scores": reading.scores,
-                "margin": reading.margin,
-            });
-            writeln!(out, "{line}")?;
-        } else {
-            let label = label.map_or("none", String::as_str);
-            writeln!(out, "{index:>6}  {label:<24} margin {:.4}", reading.margin)?;
+        match args.model.json {
+            true => writeln!(out, "{line}")?,
+            false => writeln!(out, "{text}")?,
         }
+    }
+    if rows_beyond > 0 && !args.model.json {
+        writeln!(
+            out,
+            "note: {rows_beyond} rows have sums beyond the calibrated range: encrypted, their activations would be wrong"
+        )?;
     }
     Ok(())
 }

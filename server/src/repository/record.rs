@@ -41,6 +41,15 @@ impl StoredHead {
             Self::Mlp(head) => clear::answer(head, &scores),
         })
     }
+
+    /// How many neurons have sums beyond their circles for a quantized row: none but in a calibrated range, where their
+    /// activations are wrong. `None` for a head without neurons.
+    pub fn beyond(&self, row: &[i64]) -> Result<Option<usize>, Error> {
+        match self {
+            Self::Linear(_) => Ok(None),
+            Self::Mlp(head) => Ok(Some(head.beyond(row, &clear::mlp(head, row)?.0))),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
