@@ -74,6 +74,18 @@ fn the_demo_answers_labels_too() {
 }
 
 #[test]
+fn the_demo_runs_hidden_layers() {
+    program();
+    let lines = tiresias(&["demo", "--json", "--head", "mlp", "--patients", "6"]).json();
+    let (summary, patients) = lines.split_last().unwrap();
+    assert_eq!(patients.len(), 6);
+    assert!(patients.iter().all(|line| line["scores_q"].as_array().unwrap().len() == 2));
+    assert!(summary["correct"].as_u64().unwrap() >= 5, "{summary}");
+    // An activation that is off by a level may turn a close decision.
+    assert!(summary["clear_agreement"].as_f64().unwrap() > 0.8, "{summary}");
+}
+
+#[test]
 fn the_demo_can_be_quiet() {
     program();
     let quiet = tiresias(&["demo", "--quiet", "--patients", "3"]);

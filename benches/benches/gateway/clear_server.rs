@@ -17,7 +17,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tiresias_circuits::clear;
 use tiresias_server::{
     repository::{Repository, StoredModel},
     tls,
@@ -131,7 +130,7 @@ async fn infer(model: &StoredModel, request: Request<Incoming>) -> Result<Respon
         return Err(StatusCode::UNPROCESSABLE_ENTITY);
     }
 
-    let score = |row: &[i64]| clear::scores(&model.head, row).map_err(|_| StatusCode::UNPROCESSABLE_ENTITY);
+    let score = |row: &[i64]| model.head.scores(row).map_err(|_| StatusCode::UNPROCESSABLE_ENTITY);
     let shape = [1, card.plan().shape().classes];
     match (datatype.as_str(), data) {
         ("INT8", None) => {

@@ -6,7 +6,6 @@ use clap::Parser as _;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use tiresias_benches::Fixture;
-use tiresias_circuits::clear;
 use tiresias_client::{Model, oip};
 use tiresias_server::{
     cli::{Cli, Command},
@@ -94,7 +93,7 @@ pub(crate) fn all(
     for privacy in PRIVACIES {
         let stored = repository.load(privacy, None)?;
         let quantized = stored.card.quantizer().quantize(&wide)?;
-        let expected = clear::scores(&stored.head, &quantized.values)?;
+        let expected = stored.head.scores(&quantized.values)?;
         let model = Model::from_card(stored.card_bytes)?;
         let encrypted = model.encrypt(&wide, None)?;
         let body = oip::request_body(&model, None, &[&encrypted.element]);
@@ -116,7 +115,7 @@ pub(crate) fn all(
 
     let stored = repository.load(PRIVACIES[0], None)?;
     let quantized = stored.card.quantizer().quantize(&wide)?.values;
-    let expected = clear::scores(&stored.head, &quantized)?;
+    let expected = stored.head.scores(&quantized)?;
     let input = |datatype: &str| json!({ "name": "features", "datatype": datatype, "shape": [1, FEATURES] });
 
     let mut binary = json!({
