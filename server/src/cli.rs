@@ -74,7 +74,8 @@ pub enum PrecisionArg {
 /// How far a neuron's sum may go.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum RangeArg {
-    /// As far as weights and features allow: no features make an activation wrong, and few levels are left
+    /// As far as weights and features allow: no features make an activation wrong; neurons of hundreds of inputs are
+    /// left with few levels
     Proved,
     /// Half as far again as in calibration, or farther: beyond that an activation is wrong
     Calibrated,
@@ -89,7 +90,7 @@ pub struct HiddenArgs {
     /// Hidden layers: bits of the weights behind the first layer, 2 to 8; by default as many as noise leaves room for
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=8))]
     pub inner_weight_bits: Option<u32>,
-    /// Hidden layers: how far the sums of neurons may go; by default calibrated
+    /// Hidden layers: how far the sums of neurons may go; by default proved
     #[arg(long, value_enum)]
     pub range: Option<RangeArg>,
     /// Hidden layers: how exact the sums of activations are; by default exact

@@ -86,6 +86,7 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
             "zone": plan.label_policy().map(|policy| policy.zone),
             "range": plan.hidden().map(|hidden| hidden.range.name()),
             "precision": plan.hidden().map(|hidden| hidden.precision()),
+            "mean_levels": quantized.head.mean_levels(),
             "inner_weight_bits": plan.hidden().map(|hidden| &hidden.weight_bits[..hidden.layers()]),
         });
         writeln!(out, "{line}")?;
@@ -194,8 +195,8 @@ fn quantize(
                 Some(PrecisionArg::Exact) | None => FASTEST_EXACT,
             };
             let range = match args.hidden.range {
-                Some(RangeArg::Proved) => ActivationRange::Proved,
-                Some(RangeArg::Calibrated) | None => ActivationRange::Calibrated,
+                Some(RangeArg::Proved) | None => ActivationRange::Proved,
+                Some(RangeArg::Calibrated) => ActivationRange::Calibrated,
             };
             let options = MlpOptions {
                 weight_bits,

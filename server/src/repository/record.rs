@@ -42,6 +42,15 @@ impl StoredHead {
         })
     }
 
+    /// Levels of an activation, 0 among them, on average over the neurons. `None` for a head without neurons.
+    #[must_use]
+    pub fn mean_levels(&self) -> Option<f64> {
+        let Self::Mlp(head) = self else { return None };
+        let levels =
+            || head.layers().iter().flat_map(|layer| layer.thresholds().iter().map(|list| list.len() + 1));
+        Some(levels().sum::<usize>() as f64 / levels().count().max(1) as f64)
+    }
+
     /// How many neurons have sums beyond their circles for a quantized row: none but in a calibrated range, where their
     /// activations are wrong. `None` for a head without neurons.
     pub fn beyond(&self, row: &[i64]) -> Result<Option<usize>, Error> {
