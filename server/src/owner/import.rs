@@ -117,6 +117,11 @@ fn describe(quantized: &Quantized, out: &mut impl Write) -> Result<(), Error> {
             "activations are right to one level, {reach}; scores of them are {}",
             hidden.precision()
         )?;
+        if let Some(levels) = quantized.head.mean_levels() {
+            let is_coarse = hidden.range == ActivationRange::Proved && levels < 4.0;
+            let more = if is_coarse { ": --range calibrated leaves more" } else { "" };
+            writeln!(out, "a neuron has {levels:.1} levels on average{more}")?;
+        }
     }
     if plan.bootstrap().is_some() {
         let what = if plan.label_policy().is_some() { "a label" } else { "a score vector" };
