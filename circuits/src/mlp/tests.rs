@@ -11,7 +11,7 @@ use tiresias_secret_key::{LongLivedKey, RequestContext};
 use super::*;
 use crate::{
     Features, LinearHead, Plan, Quantizer,
-    bootstrap::{LweCiphertext, PreparedKey, tests::phase},
+    bootstrap::{LweCiphertext, PreparedKey, noise::output_variance, tests::phase},
     clear,
     label::{self, Label},
     plan::{ActivationRange, Decision},
@@ -230,6 +230,54 @@ fn heads_are_those_of_the_clear_twin_but_for_one_level() {
 fn real_parameters_keep_one_level_and_exact_scores() {
     check_heads(&N918_N2048_Q50_L2_G2, 5, 2, 1, 6);
     check_heads(&N918_N2048_Q50_G2, 6, 2, 1, 6);
+}
+
+/// The noise of encrypted scores beside its prediction, in one unit: the deviation of a result times the norm of a row.
+fn noise_of_scores(parameters: &'static BootstrapParameters, rows: usize) -> f64 {
+    let mut sequence = Sequence(8);
+    let clinic = Clinic::new(parameters);
+    let head = sequence.head(&[30, 24, 5]);
+    let features = sequence.features(rows, 30);
+    let quantizer = Quantizer::calibrate(&features, 8, Granularity::PerFeature).unwrap();
+    let quantization = QuantizedMlp::quantize(&head, &quantizer, &features, &options(parameters)).unwrap();
+    let (head, prepared) = (&quantization.head, prepare(&quantization));
+    let (q, t) = (parameters.glwe().modulus() as i128, head.public().score_bits);
+    let (mut squares, mut count) = (0.0, 0);
+    for row in &features {
+        let request = clinic.request(prepared.plan(), &quantizer.quantize(row).unwrap().values);
+        let encrypted = prepared.activations(&clinic.prepared, &request, 2).unwrap();
+        let activations: Vec<i64> =
+            encrypted.iter().zip(head.tops()).map(|(value, top)| clinic.activation(value, top, t)).collect();
+        let scores = prepared.scores(&encrypted);
+        let exact = clear::last_layer(head, &activations);
+        for ((score, exact), (weights, _)) in scores.iter().zip(exact).zip(head.output_rows()) {
+            let noise =
+                (i128::from(phase(&clinic.key, score)) - ((i128::from(exact) * q) >> t)).rem_euclid(q);
+            let noise = if noise > q / 2 { noise - q } else { noise } as f64;
+            let norm2: i64 = weights.iter().map(|w| w * w).sum();
+            squares += noise * noise / (output_variance(parameters) as f64 * norm2 as f64);
+            count += 1;
+        }
+    }
+    let ratio = (squares / f64::from(count)).sqrt();
+    println!("{}: measured noise of {count} scores is {ratio:.3} of the predicted", parameters.name());
+    ratio
+}
+
+#[test]
+fn noise_of_scores_is_as_predicted() {
+    for parameters in [&INSECURE_N64_N256_Q50_G2, &INSECURE_N64_N256_Q50_L2_G2] {
+        assert!((0.8..1.2).contains(&noise_of_scores(parameters, 60)), "{}", parameters.name());
+    }
+}
+
+/// `cargo test --release -p tiresias-circuits --lib -- --ignored --nocapture noise_of_real`: about a minute.
+#[test]
+#[ignore = "long: scores under each real parameter set"]
+fn noise_of_real_scores_is_as_predicted() {
+    for parameters in BootstrapParameters::ALL {
+        assert!((0.85..1.15).contains(&noise_of_scores(parameters, 60)), "{}", parameters.name());
+    }
 }
 
 /// `cargo test --release -p tiresias-circuits --lib -- --ignored --nocapture hundred_thousand`: some twenty minutes.
