@@ -1,0 +1,32 @@
+//! Evidence: receipts of answers, and the append-only public log that they are in.
+//!
+//! The formats are those of C2SP: signed notes, tlog checkpoints, tiles and proofs, over the Merkle tree of RFC 6962 with
+//! SHA-256 and Ed25519, so that software which nobody here wrote can verify them.
+//!
+//! What this crate never does: no I/O, no clock, no entropy; bytes come in and go out. It holds no value of a request: a leaf
+//! has hashes alone.
+//!
+//! Modules in reading order:
+//!
+//! 1. [`merkle`]: hashes, and the proofs that a leaf is in a tree and that a tree grew out of another.
+//! 2. [`tile`]: where a log keeps its hashes.
+//! 3. [`note`]: texts with signatures.
+//! 4. [`checkpoint`]: a log's size and root as a note.
+//! 5. [`leaf`]: what is logged of an event.
+//! 6. [`receipt`]: a leaf with its proof.
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+mod error;
+pub mod leaf;
+pub mod merkle;
+pub mod note;
+pub mod receipt;
+pub mod tile;
+
+pub use checkpoint::Checkpoint;
+pub use error::Error;
+pub use leaf::{Event, Leaf};
+pub use merkle::Hash;
+pub use note::{LogKey, NoteVerifier};
+pub use receipt::Receipt;
