@@ -1,14 +1,16 @@
 """Train the demonstration classifier heads.
 
 For each data set, wdbc and digits: reads NAME.csv, splits it into training and
-test rows, fits a standard scaler and a logistic regression on the training
-rows, and writes two files next to this script:
+test rows, fits two models on the training rows, each behind a standard scaler:
+a logistic regression and a small neural network with one hidden ReLU layer. It
+writes three files next to this script:
 
-  NAME_head.onnx  the trained head (Scaler, then LinearClassifier)
+  NAME_head.onnx  the linear head (Scaler, then LinearClassifier)
+  NAME_mlp.onnx   the head with a hidden layer (Scaler, MatMul, Add, Relu, ...)
   NAME_split.csv  which row of NAME.csv is in which set (row 0 is the first
                   row after the header)
 
-It prints the accuracy of the plain float model on the test rows.
+It prints the accuracy of the plain float models on the test rows.
 """
 
 import csv
@@ -19,12 +21,14 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 SEED = 20261123
 TEST_SHARE = 0.3
 OPSET = {"": 17, "ai.onnx.ml": 1}
+NEURONS = {"wdbc": 16, "digits": 32}
 HERE = Path(__file__).resolve().parent
 
 
@@ -46,7 +50,7 @@ def write_split(name, test_rows, count):
 def write_head(name, model, width):
     head = to_onnx(
         model,
-        name=f"{name}_head",
+        name=name,
         initial_types=[("features", FloatTensorType([None, width]))],
         target_opset=OPSET,
         options={"zipmap": False},
@@ -54,7 +58,7 @@ def write_head(name, model, width):
     # The graph name above is fixed, because the default is a new random one each
     # time; with it, the same model always gives the same bytes.
     data = head.SerializeToString(deterministic=True)
-    (HERE / f"{name}_head.onnx").write_bytes(data)
+    (HERE / f"{name}.onnx").write_bytes(data)
 
 
 def train(name):
@@ -66,21 +70,31 @@ def train(name):
         random_state=SEED,
     )
 
+    write_split(name, test_rows, len(labels))
+    print(f"{name}: {len(train_rows)} training rows, {len(test_rows)} test rows")
+
     # Solve to a tight tolerance, so that the result does not depend on where
     # the solver happens to stop.
-    model = make_pipeline(
-        StandardScaler(),
-        LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200),
+    linear = LogisticRegression(solver="newton-cholesky", tol=1e-10, max_iter=200)
+    # The penalty (alpha) keeps the weights small and even, so that little is
+    # lost when weights and activations are rounded to 4 bits. This solver takes
+    # all rows at once, so that only the first weights depend on the seed.
+    mlp = MLPClassifier(
+        hidden_layer_sizes=(NEURONS[name],),
+        solver="lbfgs",
+        alpha=1.0,
+        tol=1e-6,
+        max_iter=5000,
+        max_fun=100_000,
+        random_state=SEED,
     )
-    model.fit(features[train_rows], labels[train_rows])
-
-    write_split(name, test_rows, len(labels))
-    write_head(name, model, features.shape[1])
-
-    right = int((model.predict(features[test_rows]) == labels[test_rows]).sum())
-    print(f"{name}: {len(train_rows)} training rows, {len(test_rows)} test rows")
-    print(f"float accuracy on the test rows: {right}/{len(test_rows)}", end=" ")
-    print(f"= {right / len(test_rows):.4f}")
+    for kind, classifier in [("head", linear), ("mlp", mlp)]:
+        model = make_pipeline(StandardScaler(), classifier)
+        model.fit(features[train_rows], labels[train_rows])
+        write_head(f"{name}_{kind}", model, features.shape[1])
+        right = int((model.predict(features[test_rows]) == labels[test_rows]).sum())
+        print(f"{name}_{kind}: float accuracy on the test rows", end=" ")
+        print(f"{right}/{len(test_rows)} = {right / len(test_rows):.4f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-//! Reads a linear head from the files that training tools write: ONNX and safetensors.
+//! Reads a head from the files that training tools write: ONNX and safetensors.
 //!
-//! A file is accepted only if it is exactly one linear layer, apart from steps that do not change the numbers or that
-//! are left to the client. Everything else is refused with the rule it broke: a head that is not what its owner
+//! A file is accepted only if it is exactly one linear layer, or in ONNX up to three hidden layers of ReLU neurons and
+//! a linear layer behind them, apart from steps that do not change the numbers or that are left to the client.
+//! Everything else is refused with the rule it broke: a head that is not what its owner
 //! trained would give wrong answers that nobody can see, since the gateway never sees a score.
 //!
 //! This module never opens a file, never follows a path that a file names, never runs any part of a model, and never
@@ -28,7 +29,7 @@ pub const MAX_BYTES: usize = 64 << 20;
 pub struct Imported {
     /// The head. Its scores are those before any step named in `ignored`.
     pub head: ImportedHead,
-    /// Names of steps behind the linear layer, such as Softmax, in the order of the file. They are left to the client.
+    /// Names of steps behind the last linear layer, such as Softmax, in the order of the file. They are left to the client.
     pub ignored: Vec<String>,
 }
 

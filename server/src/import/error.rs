@@ -1,13 +1,13 @@
 //! Why a file was refused. Messages name the operator or the rule and never quote a weight.
 
-/// What keeps a file from being a linear head. [`ImportError::code`] is stable; the messages may change.
+/// What keeps a file from being a head. [`ImportError::code`] is stable; the messages may change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
     /// The file's name says neither format.
     #[error("a model file's name must end in .onnx or .safetensors")]
     UnknownFormat,
-    /// The file is larger, or has more parts, than any linear head needs.
+    /// The file is larger, or has more parts, than any head needs.
     #[error("the file is too large: at most {limit} {what} are read")]
     TooLarge {
         /// What is counted.
@@ -27,10 +27,18 @@ pub enum ImportError {
         /// Inputs found.
         got: usize,
     },
-    /// An operator that a linear head does not need.
-    #[error("the operator {operator} is not supported: only one linear layer can be imported")]
+    /// An operator that a head does not need.
+    #[error(
+        "the operator {operator} is not supported: only linear layers with ReLU between them can be imported"
+    )]
     UnsupportedOperator {
         /// The operator's name, printable and at most 64 characters.
+        operator: String,
+    },
+    /// Another activation than ReLU.
+    #[error("the activation {operator} is not supported: only Relu can be imported")]
+    UnsupportedActivation {
+        /// The operator's name.
         operator: String,
     },
     /// A known operator in a form or at a place that is not supported.
@@ -49,8 +57,8 @@ pub enum ImportError {
         /// Weight or bias.
         what: &'static str,
     },
-    /// More than one linear layer.
-    #[error("the model has a second linear layer, {operator}: only one can be imported")]
+    /// A linear layer that is not the first and has no ReLU in front.
+    #[error("{operator}: a second linear layer must stand behind a ReLU of the layer before it")]
     SecondLinearLayer {
         /// The second layer's operator.
         operator: &'static str,
@@ -107,6 +115,7 @@ impl ImportError {
             Self::GraphRule(_) => "graph_rule",
             Self::GraphInputs { .. } => "graph_inputs",
             Self::UnsupportedOperator { .. } => "unsupported_operator",
+            Self::UnsupportedActivation { .. } => "unsupported_activation",
             Self::OperatorRule { .. } => "operator_rule",
             Self::NotConstant { .. } => "not_constant",
             Self::SecondLinearLayer { .. } => "second_linear_layer",

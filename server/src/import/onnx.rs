@@ -1,14 +1,20 @@
 //! A head from an ONNX model. The nodes are read once, in their order, while a table says what each tensor name stands
-//! for: a constant, the features, the scores, or an answer made from the scores. A node that does not fit what its
-//! input stands for is refused, and so is a model with an output that is not made from the scores.
+//! for: a constant, a tensor of the chain of layers that the features go through, or something made from the scores at
+//! its end. A node that does not fit what its input stands for is refused, and so is a model with an output that is not
+//! made from the scores.
 
 use std::collections::HashMap;
 
-use self::linear::{Linear, Scaler};
+use self::affine::Affine;
+use self::chain::Chain;
+use self::linear::Linear;
 use self::operator::{Operator, is_standard};
 use self::proto::{Graph, Model, Node, Tensor, TensorType, ValueInfo};
 use super::{ImportError, Imported, ImportedHead, check_classes, check_size, numbered_labels};
 
+mod affine;
+mod answer;
+mod chain;
 mod linear;
 mod operator;
 mod proto;
@@ -21,23 +27,24 @@ mod tests;
 pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
     check_size(bytes)?;
     let model = proto::decode(bytes)?;
-    check_versions(&model)?;
+    let opset = check_versions(&model)?;
     let graph = model.graph.as_ref().ok_or(ImportError::NotOnnx)?;
-    let (mut reader, input) = Reader::new(graph)?;
+    let (mut reader, input) = Reader::new(graph, opset)?;
     for node in &graph.node {
         reader.step(node)?;
     }
-    let flattened = reader.flattened;
-    let Some(linear) = reader.linear.take() else {
-        return Err(ImportError::NoLinearLayer);
-    };
-    reader.check_outputs()?;
-    check_input(input, flattened, linear.features())?;
-    Ok(Imported { head: ImportedHead::Linear(linear.into_head()?), ignored: reader.ignored })
+    let features = reader.chain.features().ok_or(ImportError::NoLinearLayer)?;
+    let flattened = reader.chain.flattened();
+    let outputs = reader.check_outputs(graph);
+    let head = reader.chain.into_head()?;
+    outputs?;
+    check_input(input, flattened, features)?;
+    Ok(Imported { head, ignored: reader.ignored })
 }
 
-/// Some exporters list an operator set twice; that is fine as long as both say the same.
-fn check_versions(model: &Model) -> Result<(), ImportError> {
+/// Gives the version of the standard operators, 0 if the model does not say. Some exporters list an operator set twice;
+/// that is fine as long as both say the same.
+fn check_versions(model: &Model) -> Result<i64, ImportError> {
     let mut versions = HashMap::new();
     for set in &model.opset_import {
         let domain = if is_standard(&set.domain) { "" } else { set.domain.as_str() };
@@ -49,46 +56,44 @@ fn check_versions(model: &Model) -> Result<(), ImportError> {
         // A function may give a standard operator's name another meaning.
         return Err(ImportError::GraphRule("must not define functions of its own"));
     }
-    Ok(())
+    Ok(versions.get("").copied().unwrap_or_default())
 }
 
 /// What a tensor name stands for.
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Constant(&'a Tensor),
-    Features {
-        scaled: bool,
-        flattened: bool,
-    },
-    /// The product of a MatMul whose bias is still to be added.
-    Product,
-    /// Scores, or numbers in the same order as the scores.
+    /// What the features are after so many steps of the chain.
+    Chain(usize),
+    /// Numbers in the same order as the scores.
     Scores,
+    /// A Sigmoid of each score.
+    Probabilities,
+    /// 1 - the one probability.
+    Complement,
+    /// The one probability behind its complement.
+    Pair,
+    /// The position of the highest score, or of the higher of a pair.
+    Position {
+        of_pair: bool,
+    },
     /// A label, a position or a map, made from the scores.
     Answer,
 }
 
 struct Reader<'a> {
-    graph: &'a Graph,
     values: HashMap<&'a str, Value<'a>>,
-    scaler: Option<Scaler>,
-    linear: Option<Linear>,
-    /// Whether the linear layer's input went through a Flatten.
-    flattened: bool,
+    opset: i64,
+    chain: Chain,
+    /// Names of steps behind the chain's end, as far as it has been read.
     ignored: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     /// Also gives the graph's one input.
-    fn new(graph: &'a Graph) -> Result<(Self, &'a ValueInfo), ImportError> {
-        let mut reader = Self {
-            graph,
-            values: HashMap::new(),
-            scaler: None,
-            linear: None,
-            flattened: false,
-            ignored: Vec::new(),
-        };
+    fn new(graph: &'a Graph, opset: i64) -> Result<(Self, &'a ValueInfo), ImportError> {
+        let (values, chain) = (HashMap::new(), Chain::default());
+        let mut reader = Self { values, opset, chain, ignored: Vec::new() };
         for tensor in &graph.initializer {
             reader.define(&tensor.name, Value::Constant(tensor))?;
         }
@@ -98,7 +103,7 @@ impl<'a> Reader<'a> {
         let &[input] = inputs.as_slice() else {
             return Err(ImportError::GraphInputs { got: inputs.len() });
         };
-        reader.define(&input.name, Value::Features { scaled: false, flattened: false })?;
+        reader.define(&input.name, Value::Chain(reader.chain.end()))?;
         Ok((reader, input))
     }
 
@@ -130,140 +135,170 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What the input of an operator stands for.
+    fn input(&self, operator: &Operator<'a>, at: usize) -> Result<Value<'a>, ImportError> {
+        self.value(operator.input(at).unwrap_or_default())
+    }
+
     /// Reads one node and says what its output stands for.
     fn step(&mut self, node: &'a Node) -> Result<(), ImportError> {
         let operator = Operator::new(node)?;
         let value = match operator.name() {
             "Constant" => Value::Constant(operator.tensor("value")?),
-            "Add" => self.add(&operator)?,
             "Gemm" | "MatMul" | "LinearClassifier" => return self.linear(&operator),
-            _ => match self.value(operator.input(0).unwrap_or_default())? {
-                Value::Features { scaled, flattened } => self.in_front(&operator, scaled, flattened)?,
+            "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(&operator)?,
+            "Concat" => self.pair(&operator)?,
+            "ArrayFeatureExtractor" => self.pick(&operator)?,
+            name => match self.input(&operator, 0)? {
+                value @ Value::Constant(_) if name == "Identity" => value,
+                Value::Chain(step) => self.layer(&operator, step)?,
                 value => self.behind(&operator, value)?,
             },
         };
         operator.output(0).map_or(Ok(()), |name| self.define(name, value))
     }
 
-    fn in_front(
-        &mut self,
-        operator: &Operator<'a>,
-        scaled: bool,
-        flattened: bool,
-    ) -> Result<Value<'a>, ImportError> {
+    /// A step that stands among the layers, or the first behind the last of them.
+    fn layer(&mut self, operator: &Operator<'a>, step: usize) -> Result<Value<'a>, ImportError> {
         match operator.name() {
-            "Identity" => Ok(Value::Features { scaled, flattened }),
-            "Cast" => {
-                check_cast(operator)?;
-                Ok(Value::Features { scaled, flattened })
+            "Identity" | "Cast" | "Dropout" => {
+                self.check_unchanged(operator)?;
+                if self.chain.has_scores() {
+                    self.ignored.push(operator.name().to_owned());
+                }
+                return Ok(Value::Chain(step));
             }
-            "Flatten" if operator.int("axis", 1)? != 1 => Err(operator.breaks("axis must be 1")),
-            "Flatten" => Ok(Value::Features { scaled, flattened: true }),
-            "Scaler" if self.scaler.is_some() => Err(operator.breaks("may stand in a model only once")),
-            "Scaler" => {
-                self.scaler = Some(Scaler::new(operator)?);
-                Ok(Value::Features { scaled: true, flattened })
+            "Flatten" | "Scaler" | "BatchNormalization" | "Relu" => {}
+            _ => {
+                self.close(operator, step)?;
+                let value = self.behind(operator, Value::Scores)?;
+                return Ok(if operator.name() == "Sigmoid" { Value::Probabilities } else { value });
             }
-            _ => Err(operator.breaks("must stand behind the linear layer; in front it changes the scores")),
         }
+        self.check_end(operator, step)?;
+        match operator.name() {
+            "Flatten" => self.chain.flatten(operator)?,
+            "Relu" => self.chain.relu(operator)?,
+            "Scaler" => self.chain.affine(operator, &Affine::scaler(operator)?)?,
+            _ => {
+                let [gamma, beta, mean, variance] = [(1, "scale"), (2, "bias"), (3, "mean"), (4, "variance")]
+                    .map(|(at, what)| self.constant(operator, at, what));
+                let affine =
+                    Affine::batch_normalization(operator, self.opset, [gamma?, beta?, mean?, variance?])?;
+                self.chain.affine(operator, &affine)?;
+            }
+        }
+        Ok(self.grown())
     }
 
-    /// Steps that keep the order of the scores, or make an answer from them.
-    fn behind(&mut self, operator: &Operator<'a>, value: Value<'a>) -> Result<Value<'a>, ImportError> {
-        let last_axis = |default| Ok::<_, ImportError>(matches!(operator.int("axis", default)?, 1 | -1));
-        let value = match (operator.name(), value) {
-            ("Identity", Value::Constant(_)) => return Ok(value),
-            ("Identity", _) | ("Cast", Value::Answer) => value,
-            ("Cast", Value::Scores) => {
-                check_cast(operator)?;
-                value
+    /// The tensor at the chain's new end. What was passed over in front of it is not behind the layers.
+    fn grown(&mut self) -> Value<'a> {
+        self.ignored.clear();
+        Value::Chain(self.chain.end())
+    }
+
+    /// A layer reads what the one before it made, and nothing else does.
+    fn check_end(&self, operator: &Operator<'a>, step: usize) -> Result<(), ImportError> {
+        if step != self.chain.end() {
+            return Err(
+                operator.breaks("its input goes into another step too; only a chain of layers is read")
+            );
+        }
+        Ok(())
+    }
+
+    /// A step that keeps the numbers as they are.
+    fn check_unchanged(&self, operator: &Operator<'a>) -> Result<(), ImportError> {
+        match operator.name() {
+            "Cast" => check_cast(operator),
+            "Dropout" if self.opset < 7 => {
+                Err(operator.breaks("is read from operator set 7 on, where inference is the default"))
             }
-            ("Softmax" | "LogSoftmax", Value::Scores) if last_axis(-1)? => value,
-            ("Sigmoid", Value::Scores) => value,
-            ("ArgMax", Value::Scores) if last_axis(0)? => Value::Answer,
-            ("Softmax" | "LogSoftmax" | "ArgMax", Value::Scores) => {
-                return Err(operator.breaks("axis must be that of the classes, 1 or -1"));
+            "Dropout" if operator.output(1).is_some() => Err(operator.breaks("must not give its mask")),
+            "Dropout" if operator.input(2).is_some() => {
+                match tensor::is_false(self.constant(operator, 2, "training_mode")?) {
+                    true => Ok(()),
+                    false => {
+                        Err(operator.breaks("training_mode must be false: export the model for inference"))
+                    }
+                }
             }
-            // A row of negative scores divided by its maximum is in the opposite order.
-            ("Normalizer", Value::Scores) if !matches!(operator.string("norm", "MAX")?, b"L1" | b"L2") => {
-                return Err(operator.breaks("norm must be L1 or L2"));
-            }
-            ("Normalizer", Value::Scores) => value,
-            ("ZipMap", Value::Scores) => Value::Answer,
-            _ => return Err(operator.breaks("is not supported at this place in the model")),
-        };
-        self.ignored.push(operator.name().to_owned());
-        Ok(value)
+            _ => Ok(()),
+        }
     }
 
     fn linear(&mut self, operator: &Operator<'a>) -> Result<(), ImportError> {
-        let (scaled, flattened) = match self.value(operator.input(0).unwrap_or_default())? {
-            Value::Features { scaled, flattened } if self.linear.is_none() => (scaled, flattened),
+        match self.input(operator, 0)? {
+            Value::Chain(step) if step == self.chain.end() => {}
             Value::Constant(_) => return Err(operator.breaks("the features must be its first input")),
             _ => return Err(ImportError::SecondLinearLayer { operator: operator.name() }),
-        };
-        let scores = operator.output(if operator.name() == "LinearClassifier" { 1 } else { 0 });
-        let mut value = Value::Scores;
-        let mut linear = match operator.name() {
+        }
+        match operator.name() {
             "Gemm" => {
                 let weight = self.constant(operator, 1, "weight")?;
                 let bias = operator.input(2).map(|_| self.constant(operator, 2, "bias")).transpose()?;
-                Linear::gemm(operator, weight, bias)?
+                self.chain.linear(operator, Linear::gemm(operator, weight, bias)?)?;
             }
             "MatMul" => {
-                if scores.is_some_and(|scores| self.only_added(scores)) {
-                    value = Value::Product;
-                }
-                Linear::matmul(self.constant(operator, 1, "weight")?)?
+                let weight = self.constant(operator, 1, "weight")?;
+                self.chain.linear(operator, Linear::matmul(weight)?)?;
             }
-            _ => {
-                match operator.string("post_transform", "NONE")? {
-                    b"NONE" => {}
-                    b"SOFTMAX" => self.ignored.push("post_transform SOFTMAX".to_owned()),
-                    b"LOGISTIC" => self.ignored.push("post_transform LOGISTIC".to_owned()),
-                    _ => return Err(operator.breaks("post_transform must be NONE, SOFTMAX or LOGISTIC")),
-                }
-                if let Some(label) = operator.output(0) {
-                    self.define(label, Value::Answer)?;
-                }
-                Linear::classifier(operator)?
-            }
-        };
-        if let Some(scaler) = self.scaler.as_ref().filter(|_| scaled) {
-            linear.fold(scaler)?;
+            _ => return self.classifier(operator),
         }
-        (self.linear, self.flattened) = (Some(linear), flattened);
-        scores.map_or(Ok(()), |name| self.define(name, value))
+        let value = self.grown();
+        operator.output(0).map_or(Ok(()), |name| self.define(name, value))
     }
 
-    /// Whether a tensor goes nowhere but into one Add, so that the sum takes its place.
-    fn only_added(&self, name: &str) -> bool {
-        let nodes = &self.graph.node;
-        let inputs = nodes.iter().flat_map(|node| &node.input);
-        let uses =
-            inputs.chain(self.graph.output.iter().map(|output| &output.name)).filter(|used| *used == name);
-        let mut adds = nodes.iter().filter(|node| node.op_type == "Add");
-        uses.count() == 1 && adds.any(|node| node.input.iter().any(|input| input == name))
-    }
-
-    fn add(&mut self, operator: &Operator<'a>) -> Result<Value<'a>, ImportError> {
-        let value = |at| self.value(operator.input(at).unwrap_or_default());
-        let at = match (value(0)?, value(1)?) {
-            (Value::Product, _) => 1,
-            (_, Value::Product) => 0,
-            _ => return Err(operator.breaks("must add a bias to a MatMul that nothing else uses")),
+    /// A linear layer that gives labels, and scores behind a step of its own.
+    fn classifier(&mut self, operator: &Operator<'a>) -> Result<(), ImportError> {
+        let transform = match operator.string("post_transform", "NONE")? {
+            b"NONE" => None,
+            b"SOFTMAX" => Some("post_transform SOFTMAX"),
+            b"LOGISTIC" => Some("post_transform LOGISTIC"),
+            _ => return Err(operator.breaks("post_transform must be NONE, SOFTMAX or LOGISTIC")),
         };
-        let bias = self.constant(operator, at, "bias")?;
-        self.linear.as_mut().ok_or(ImportError::NoLinearLayer)?.add(bias)?;
-        Ok(Value::Scores)
+        self.chain.linear(operator, Linear::classifier(operator)?)?;
+        self.grown();
+        self.chain.close();
+        self.ignored.extend(transform.map(str::to_owned));
+        for (at, value) in [(0, Value::Answer), (1, Value::Scores)] {
+            operator.output(at).map_or(Ok(()), |name| self.define(name, value))?;
+        }
+        Ok(())
     }
 
-    fn check_outputs(&self) -> Result<(), ImportError> {
-        if self.graph.output.is_empty() {
+    /// Add, Sub, Mul or Div: with a constant, a step that scales or shifts.
+    fn arithmetic(&mut self, operator: &Operator<'a>) -> Result<Value<'a>, ImportError> {
+        let (constant, step, constant_first) = match (self.input(operator, 0)?, self.input(operator, 1)?) {
+            (Value::Constant(constant), Value::Chain(step)) => (constant, step, true),
+            (Value::Chain(step), Value::Constant(constant)) => (constant, step, false),
+            (Value::Chain(_), Value::Chain(_)) => {
+                return Err(operator.breaks("joins two computed tensors; only a chain of layers is read"));
+            }
+            (Value::Constant(one), Value::Probabilities) => return self.complement(operator, one),
+            _ => return Err(operator.breaks("is not supported at this place in the model")),
+        };
+        self.check_end(operator, step)?;
+        let affine = Affine::arithmetic(operator, constant, constant_first)?;
+        self.chain.affine(operator, &affine)?;
+        Ok(self.grown())
+    }
+
+    fn check_outputs(&self, graph: &Graph) -> Result<(), ImportError> {
+        if graph.output.is_empty() {
             return Err(ImportError::GraphRule("has no output"));
         }
-        for output in &self.graph.output {
-            if !matches!(self.value(&output.name)?, Value::Scores | Value::Answer) {
+        for output in &graph.output {
+            let made_from_scores = match self.value(&output.name)? {
+                Value::Chain(step) => step == self.chain.end(),
+                Value::Constant(_) | Value::Complement => false,
+                Value::Scores
+                | Value::Probabilities
+                | Value::Pair
+                | Value::Position { .. }
+                | Value::Answer => true,
+            };
+            if !made_from_scores {
                 return Err(ImportError::GraphRule("has an output that is not made from the scores"));
             }
         }

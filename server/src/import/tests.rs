@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use tiresias_circuits::mlp::HiddenLayer;
 
 use super::*;
 
@@ -54,8 +55,29 @@ fn steps_behind_the_head_are_named() {
     assert!(ignored("gemm.onnx").is_empty());
     assert!(ignored("matmul_add.onnx").is_empty());
     assert_eq!(ignored("gemm_softmax.onnx"), ["Softmax"]);
+    assert!(ignored("mlp_torch.onnx").is_empty());
+    assert_eq!(ignored("mlp_keras.onnx"), ["Softmax"]);
     assert_eq!(ignored("sklearn_binary.onnx"), ["post_transform LOGISTIC"]);
     assert_eq!(ignored("sklearn_multi.onnx"), ["post_transform SOFTMAX", "Normalizer"]);
+}
+
+/// A net that Keras trained: logarithms of its probabilities differ as its scores do.
+#[test]
+fn a_real_export_of_keras_gives_its_probabilities() {
+    let head = read_head("keras_real.onnx", &fixture("keras_real.onnx")).unwrap().head;
+    let ImportedHead::Mlp(mlp) = &head else { panic!("hidden layers") };
+    assert_eq!(mlp.hidden().iter().map(HiddenLayer::neurons).collect::<Vec<_>>(), [7, 6]);
+    let expected: Value = serde_json::from_slice(&fixture("keras_real.json")).unwrap();
+    let csv = String::from_utf8(fixture("features.csv")).unwrap();
+    let rows = csv.lines().skip(1).zip(expected["log_probabilities"].as_array().unwrap());
+    for (line, logarithms) in rows {
+        let row: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        let (scores, logarithms) = (head.scores(&row), numbers(logarithms));
+        for class in 1..3 {
+            let difference = (scores[class] - scores[0]) - (logarithms[class] - logarithms[0]);
+            assert!(difference.abs() < 1e-4, "{difference}");
+        }
+    }
 }
 
 #[test]
@@ -66,8 +88,8 @@ fn bad_files_give_their_codes() {
         ("bad_head_name.safetensors", "missing_tensor"),
         ("bad_head_shape.safetensors", "shape_mismatch"),
         ("bad_nan.onnx", "not_finite"),
-        ("bad_relu.onnx", "unsupported_operator"),
         ("bad_shape.onnx", "shape_mismatch"),
+        ("bad_tanh.onnx", "unsupported_activation"),
         ("bad_truncated.onnx", "not_onnx"),
         ("bad_two_inputs.onnx", "graph_inputs"),
     ] {
@@ -102,7 +124,7 @@ fn read_quietly(name: &str, bytes: &[u8]) {
 
 #[test]
 fn no_prefix_and_no_flipped_bit_panics() {
-    for name in ["gemm.onnx", "sklearn_binary.onnx", "head.safetensors"] {
+    for name in ["gemm.onnx", "sklearn_binary.onnx", "mlp_sklearn_binary.onnx", "head.safetensors"] {
         let mut bytes = fixture(name);
         for at in 0..bytes.len() {
             read_quietly(name, &bytes[..at]);
@@ -121,7 +143,8 @@ proptest! {
     #[test]
     fn changed_bytes_never_panic(
         name in prop::sample::select(vec![
-            "gemm.onnx", "gemm_float_data.onnx", "matmul_add.onnx", "sklearn_binary.onnx", "head.safetensors",
+            "gemm.onnx", "gemm_float_data.onnx", "matmul_add.onnx", "sklearn_binary.onnx", "mlp_torch.onnx",
+            "mlp_keras.onnx", "mlp_sklearn_multi.onnx", "head.safetensors",
         ]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         length in prop::option::of(any::<prop::sample::Index>()),

@@ -1,18 +1,20 @@
-//! The one linear layer, whichever operator wrote it, as scores = weight * x + bias in 64-bit floats.
+//! A linear layer, whichever operator wrote it, as y = weight * x + bias in 64-bit floats.
 
 use tiresias_circuits::LinearHead;
 
+use super::affine::Affine;
 use super::operator::Operator;
 use super::proto::Tensor;
 use super::tensor::{Matrix, bias};
 use super::{ImportError, check_classes, numbered_labels};
 
-/// The layer before its numbers are checked by `LinearHead`.
+/// The layer before its numbers are checked by `LinearHead` or `HiddenLayer`.
 pub(super) struct Linear {
-    /// Shape \[classes, features\].
+    /// Shape \[classes or neurons, inputs\].
     weight: Matrix,
     bias: Vec<f64>,
-    labels: Vec<String>,
+    /// Class names, if the file has any.
+    labels: Option<Vec<String>>,
 }
 
 impl Linear {
@@ -46,7 +48,7 @@ impl Linear {
 
     /// A layer whose numbers and class names are attributes.
     pub(super) fn classifier(operator: &Operator<'_>) -> Result<Self, ImportError> {
-        let (coefficients, mut bias) = (operator.floats("coefficients")?, operator.floats("intercepts")?);
+        let (coefficients, bias) = (operator.floats("coefficients")?, operator.floats("intercepts")?);
         let rows = bias.len();
         if rows == 0 {
             return Err(operator.breaks("intercepts must have one number for each class"));
@@ -55,75 +57,89 @@ impl Linear {
             let got = coefficients.len();
             return Err(ImportError::ShapeMismatch { what: "coefficients, in rows", got, expected: rows });
         }
-        let mut weight = Matrix { rows, columns: coefficients.len() / rows, values: coefficients };
-        let labels = classifier_labels(operator)?;
-        if rows == 1 && labels.len() == 2 {
-            // The one row scores the second class; the first has the opposite score.
-            let opposite = |values: &[f64]| values.iter().map(|value| -value).collect::<Vec<_>>();
-            let values = [opposite(&weight.values), weight.values].concat();
-            weight = Matrix { rows: 2, columns: weight.columns, values };
-            bias = [opposite(&bias), bias].concat();
-        }
-        if labels.len() != weight.rows {
-            let got = labels.len();
-            return Err(ImportError::ShapeMismatch { what: "class names", got, expected: weight.rows });
-        }
-        Ok(Self { weight, bias, labels })
+        let weight = Matrix { rows, columns: coefficients.len() / rows, values: coefficients };
+        let mut layer = Self { weight, bias, labels: None };
+        layer.name(classifier_labels(operator)?)?;
+        Ok(layer)
     }
 
     fn without_bias(weight: Matrix) -> Result<Self, ImportError> {
-        Ok(Self { bias: vec![0.0; weight.rows], labels: numbered_labels(weight.rows)?, weight })
+        // Hidden layers have a lower limit, which is checked at their ReLU.
+        check_classes(weight.rows)?;
+        Ok(Self { bias: vec![0.0; weight.rows], labels: None, weight })
     }
 
     /// Adds a bias to the scores.
-    pub(super) fn add(&mut self, offset: &Tensor) -> Result<(), ImportError> {
+    fn add(&mut self, offset: &Tensor) -> Result<(), ImportError> {
         let offset = bias(offset, self.weight.rows)?;
         self.bias.iter_mut().zip(offset).for_each(|(bias, offset)| *bias += offset);
         Ok(())
     }
 
-    /// Takes in a scaler that stands in front: weight * ((x - offset) * scale) + bias.
-    pub(super) fn fold(&mut self, scaler: &Scaler) -> Result<(), ImportError> {
-        let features = self.features();
-        let offsets = spread(&scaler.offset, features, "offsets of the Scaler")?;
-        let scales = spread(&scaler.scale, features, "scales of the Scaler")?;
-        for (row, bias) in self.weight.values.chunks_exact_mut(features).zip(&mut self.bias) {
-            for ((weight, offset), scale) in row.iter_mut().zip(&offsets).zip(&scales) {
+    /// Takes in a step that stands in front: weight * (scale * x + shift) + bias.
+    pub(super) fn fold_front(&mut self, affine: &Affine) -> Result<(), ImportError> {
+        let (scales, shifts) = affine.spread(self.inputs())?;
+        for (row, bias) in self.weight.values.chunks_exact_mut(scales.len()).zip(&mut self.bias) {
+            for ((weight, scale), shift) in row.iter_mut().zip(&scales).zip(&shifts) {
+                *bias += *weight * shift;
                 *weight *= scale;
-                *bias -= *weight * offset;
             }
         }
         Ok(())
     }
 
-    /// Features d, at least one.
-    pub(super) fn features(&self) -> usize {
+    /// Takes in a step that stands behind: scale * (weight * x + bias) + shift.
+    pub(super) fn fold_behind(&mut self, affine: &Affine) -> Result<(), ImportError> {
+        let (scales, shifts) = affine.spread(self.rows())?;
+        let rows = self.weight.values.chunks_exact_mut(self.weight.columns).zip(&mut self.bias);
+        for ((row, bias), (scale, shift)) in rows.zip(scales.into_iter().zip(shifts)) {
+            row.iter_mut().for_each(|weight| *weight *= scale);
+            *bias = *bias * scale + shift;
+        }
+        Ok(())
+    }
+
+    /// Inputs, at least one.
+    pub(super) fn inputs(&self) -> usize {
         self.weight.columns
     }
 
+    /// Classes or neurons, at least one.
+    pub(super) fn rows(&self) -> usize {
+        self.weight.rows
+    }
+
+    pub(super) fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
+    /// Names the classes. The one row of a layer with two names scores the second class; the first gets the opposite
+    /// score.
+    pub(super) fn name(&mut self, labels: Vec<String>) -> Result<(), ImportError> {
+        if self.weight.rows == 1 && labels.len() == 2 {
+            let opposite = |values: &[f64]| values.iter().map(|value| -value).collect::<Vec<_>>();
+            self.weight.values = [opposite(&self.weight.values), self.weight.values.clone()].concat();
+            self.weight.rows = 2;
+            self.bias = [opposite(&self.bias), self.bias.clone()].concat();
+        }
+        if labels.len() != self.weight.rows {
+            let (got, expected) = (labels.len(), self.weight.rows);
+            return Err(ImportError::ShapeMismatch { what: "class names", got, expected });
+        }
+        self.labels = Some(labels);
+        Ok(())
+    }
+
+    pub(super) fn into_numbers(self) -> (Vec<f64>, Vec<f64>) {
+        (self.weight.values, self.bias)
+    }
+
     pub(super) fn into_head(self) -> Result<LinearHead, ImportError> {
-        Ok(LinearHead::new(self.weight.values, self.bias, self.labels)?)
-    }
-}
-
-/// y = (x - offset) * scale.
-pub(super) struct Scaler {
-    offset: Vec<f64>,
-    scale: Vec<f64>,
-}
-
-impl Scaler {
-    pub(super) fn new(operator: &Operator<'_>) -> Result<Self, ImportError> {
-        Ok(Self { offset: operator.floats("offset")?, scale: operator.floats("scale")? })
-    }
-}
-
-/// One value a feature; a single one holds for all.
-fn spread(values: &[f64], features: usize, what: &'static str) -> Result<Vec<f64>, ImportError> {
-    match *values {
-        [value] => Ok(vec![value; features]),
-        _ if values.len() == features => Ok(values.to_vec()),
-        _ => Err(ImportError::ShapeMismatch { what, got: values.len(), expected: features }),
+        let labels = match self.labels {
+            Some(labels) => labels,
+            None => numbered_labels(self.weight.rows)?,
+        };
+        Ok(LinearHead::new(self.weight.values, self.bias, labels)?)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The operators that may stand in a model with one linear layer, and their attributes. An attribute that is not listed
-//! here could change what an operator does, so it is refused rather than passed over.
+//! The operators that may stand in a model of linear layers and ReLUs, and their attributes. An attribute that is not
+//! listed here could change what an operator does, so it is refused rather than passed over.
 
 use super::ImportError;
 use super::proto::{Attribute, Node, Tensor};
@@ -36,13 +36,28 @@ const SIGNATURES: &[Signature] = &[
     standard("Identity", (1, 1), &[]),
     standard("Cast", (1, 1), &["to", "saturate", "round_mode"]),
     standard("Flatten", (1, 1), &["axis"]),
+    standard("Dropout", (1, 3), &["ratio", "seed"]),
     standard("Gemm", (2, 3), &["alpha", "beta", "transA", "transB"]),
     standard("MatMul", (2, 2), &[]),
     standard("Add", (2, 2), &[]),
+    standard("Sub", (2, 2), &[]),
+    standard("Mul", (2, 2), &[]),
+    standard("Div", (2, 2), &[]),
+    standard("BatchNormalization", (5, 5), &["epsilon", "momentum", "training_mode", "spatial"]),
+    standard("Relu", (1, 1), &[]),
     standard("Softmax", (1, 1), &["axis"]),
     standard("LogSoftmax", (1, 1), &["axis"]),
     standard("Sigmoid", (1, 1), &[]),
     standard("ArgMax", (1, 1), &["axis", "keepdims", "select_last_index"]),
+    standard("Concat", (2, 2), &["axis"]),
+    standard("Reshape", (2, 2), &["allowzero"]),
+    Signature {
+        domain: Domain::MachineLearning,
+        name: "ArrayFeatureExtractor",
+        inputs: (2, 2),
+        outputs: 1,
+        attributes: &[],
+    },
     learning("Scaler", 1, &["offset", "scale"]),
     learning("Normalizer", 1, &["norm"]),
     learning("ZipMap", 1, &["classlabels_strings", "classlabels_int64s"]),
@@ -58,6 +73,26 @@ const SIGNATURES: &[Signature] = &[
             "post_transform",
         ],
     ),
+];
+
+/// Activations that a hidden layer might have instead of Relu. They are known only for the sake of the error.
+const ACTIVATIONS: &[&str] = &[
+    "Celu",
+    "Clip",
+    "Elu",
+    "Erf",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Mish",
+    "PRelu",
+    "Selu",
+    "Softplus",
+    "Softsign",
+    "Swish",
+    "Tanh",
+    "ThresholdedRelu",
 ];
 
 /// A node whose operator, inputs and attributes are known. Absent attributes have the default of the standard.
@@ -77,7 +112,7 @@ impl<'a> Operator<'a> {
                         Domain::MachineLearning => node.domain == "ai.onnx.ml",
                     }
             })
-            .ok_or_else(|| ImportError::UnsupportedOperator { operator: printable(node) })?;
+            .ok_or_else(|| unsupported(node))?;
         let operator = Self { name: signature.name, node };
         let (least, most) = signature.inputs;
         if !(least..=most).contains(&node.input.len()) {
@@ -164,6 +199,14 @@ impl<'a> Operator<'a> {
 /// The standard operators' domain has two spellings.
 pub(super) fn is_standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
+}
+
+fn unsupported(node: &Node) -> ImportError {
+    let operator = printable(node);
+    match ACTIVATIONS.contains(&operator.as_str()) {
+        true => ImportError::UnsupportedActivation { operator },
+        false => ImportError::UnsupportedOperator { operator },
+    }
 }
 
 /// An unknown operator's name with its domain, fit for a terminal and a log.

@@ -1,11 +1,11 @@
-//! The few messages and fields of `onnx.proto` that a linear head needs. Field numbers are those of the ONNX standard;
+//! The few messages and fields of `onnx.proto` that a head needs. Field numbers are those of the ONNX standard;
 //! fields that do not stand here are skipped. Nothing here prints: the messages hold weights.
 
 use prost::{Message, decode_length_delimiter};
 
 use super::ImportError;
 
-/// Linear heads have a handful of nodes and tensors. Without a limit a small file of empty messages would take many
+/// Heads have a handful of nodes and tensors. Without a limit a small file of empty messages would take many
 /// times its size in memory.
 const MAX_PARTS: usize = 65_536;
 
@@ -95,6 +95,12 @@ pub(super) struct Tensor {
     pub(super) segment: Option<Vec<u8>>,
     #[prost(float, repeated, tag = "4")]
     pub(super) float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub(super) int32_data: Vec<i32>,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub(super) string_data: Vec<Vec<u8>>,
+    #[prost(int64, repeated, tag = "7")]
+    pub(super) int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
@@ -162,10 +168,13 @@ enum Part {
     Graph,
     Node,
     Attribute,
+    Tensor,
     ValueInfo,
     Type,
     TensorType,
     Shape,
+    /// Integers, of which each takes at least one byte here and more in memory.
+    Integers,
     /// Something that counts as one, whatever it holds.
     Leaf,
 }
@@ -178,13 +187,15 @@ impl Part {
             (Self::Graph, 1) => Self::Node,
             (Self::Graph, 11 | 12) => Self::ValueInfo,
             (Self::Node, 5) => Self::Attribute,
+            (Self::Graph, 5) | (Self::Attribute, 5) => Self::Tensor,
+            (Self::Tensor, 5 | 7) | (Self::Attribute, 8) => Self::Integers,
             (Self::ValueInfo, 2) => Self::Type,
             (Self::Type, 1) => Self::TensorType,
             (Self::TensorType, 2) => Self::Shape,
             (Self::Model, 8)
-            | (Self::Graph, 5)
             | (Self::Node, 1 | 2)
             | (Self::Attribute, 9)
+            | (Self::Tensor, 6)
             | (Self::Shape, 1) => Self::Leaf,
             _ => return None,
         })
@@ -209,9 +220,10 @@ fn count(mut bytes: &[u8], part: Part, left: &mut usize) -> Result<(), ImportErr
         let (field, rest) = bytes.split_at_checked(length).ok_or(ImportError::NotOnnx)?;
         bytes = rest;
         if let (2, Some(part)) = (key & 7, part.field(key >> 3)) {
-            let what = "nodes, tensors and names in a model";
-            *left = left.checked_sub(1).ok_or(ImportError::TooLarge { what, limit: MAX_PARTS })?;
-            if !matches!(part, Part::Leaf) {
+            let what = "nodes, tensors, names and integers in a model";
+            let parts = if matches!(part, Part::Integers) { length } else { 1 };
+            *left = left.checked_sub(parts).ok_or(ImportError::TooLarge { what, limit: MAX_PARTS })?;
+            if !matches!(part, Part::Leaf | Part::Integers) {
                 count(field, part, left)?;
             }
         }

@@ -1,7 +1,7 @@
 //! The numbers of an ONNX tensor, checked against its sides before anything is allocated.
 
-use super::ImportError;
 use super::proto::Tensor;
+use super::{ImportError, check_classes};
 
 /// Numbers in row order.
 pub(super) struct Matrix {
@@ -42,6 +42,68 @@ pub(super) fn bias(tensor: &Tensor, classes: usize) -> Result<Vec<f64>, ImportEr
     }
 }
 
+/// A row of shape \[n\] or \[1, n\], or a single number, that an operator repeats for each row of a batch.
+pub(super) fn row(tensor: &Tensor) -> Result<Vec<f64>, ImportError> {
+    match *sides(tensor)?.as_slice() {
+        [0] | [1, 0] => Err(ImportError::ShapeMismatch { what: "numbers in a row", got: 0, expected: 1 }),
+        [] | [_] | [1, _] => values(tensor),
+        ref sides => {
+            let got = sides.len();
+            Err(ImportError::ShapeMismatch { what: "dimensions of a row of constants", got, expected: 1 })
+        }
+    }
+}
+
+/// Whether a tensor is the single number 1.
+pub(super) fn is_one(tensor: &Tensor) -> bool {
+    matches!(row(tensor).as_deref(), Ok([1.0]))
+}
+
+/// Whether a tensor is BOOL and false.
+pub(super) fn is_false(tensor: &Tensor) -> bool {
+    const BOOL: i32 = 9;
+    let zero =
+        tensor.raw_data.iter().all(|byte| *byte == 0) && tensor.int32_data.iter().all(|value| *value == 0);
+    tensor.data_type == BOOL && tensor.external_data.is_none() && zero
+}
+
+/// Class names, text or integers, of shape \[classes\].
+pub(super) fn labels(tensor: &Tensor) -> Result<Vec<String>, ImportError> {
+    let &[classes] = sides(tensor)?.as_slice() else {
+        let got = tensor.dims.len();
+        return Err(ImportError::ShapeMismatch { what: "dimensions of the class names", got, expected: 1 });
+    };
+    check_classes(classes)?;
+    check_stored_whole(tensor)?;
+    let raw = tensor.raw_data.as_slice();
+    let labels: Vec<String> = match tensor.data_type {
+        6 => {
+            let stored = raw.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes));
+            tensor.int32_data.iter().copied().chain(stored).map(|label| label.to_string()).collect()
+        }
+        7 => {
+            let stored = raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
+            tensor.int64_data.iter().copied().chain(stored).map(|label| label.to_string()).collect()
+        }
+        8 => {
+            let text = |text: &Vec<u8>| String::from_utf8(text.clone());
+            let texts: Result<_, _> = tensor.string_data.iter().map(text).collect();
+            texts.map_err(|_| ImportError::BadLabels("must be UTF-8"))?
+        }
+        other => {
+            return Err(ImportError::UnsupportedDtype {
+                dtype: dtype_name(other),
+                supported: "class names must be STRING, INT32 or INT64",
+            });
+        }
+    };
+    if labels.len() != classes {
+        let got = labels.len();
+        return Err(ImportError::ShapeMismatch { what: "class names in a tensor", got, expected: classes });
+    }
+    Ok(labels)
+}
+
 /// The name of an element type in `onnx.proto`.
 pub(super) fn dtype_name(dtype: i32) -> &'static str {
     match dtype {
@@ -75,7 +137,7 @@ fn sides(tensor: &Tensor) -> Result<Vec<usize>, ImportError> {
     tensor.dims.iter().map(side).collect()
 }
 
-fn values(tensor: &Tensor) -> Result<Vec<f64>, ImportError> {
+fn check_stored_whole(tensor: &Tensor) -> Result<(), ImportError> {
     const EXTERNAL: i32 = 1;
     if tensor.data_location == EXTERNAL || tensor.external_data.is_some() {
         return Err(ImportError::ExternalData);
@@ -83,6 +145,11 @@ fn values(tensor: &Tensor) -> Result<Vec<f64>, ImportError> {
     if tensor.segment.is_some() {
         return Err(ImportError::GraphRule("has a tensor that is cut into segments"));
     }
+    Ok(())
+}
+
+fn values(tensor: &Tensor) -> Result<Vec<f64>, ImportError> {
+    check_stored_whole(tensor)?;
     let expected = sides(tensor)?
         .into_iter()
         .try_fold(1, usize::checked_mul)

@@ -138,12 +138,11 @@ fn steps_that_change_the_order_are_refused() {
     assert_eq!(front(node("Softmax", &["x"], &["z"])), "operator_rule");
     assert_eq!(front(node("Cast", &["x"], &["z"]).int("to", 7)), "operator_rule");
     assert_eq!(front(node("Flatten", &["x"], &["z"]).int("axis", 0)), "operator_rule");
-    assert_eq!(front(node("Relu", &["x"], &["z"])), "unsupported_operator");
+    assert_eq!(front(node("Relu", &["x"], &["z"])), "operator_rule");
     assert_eq!(behind(learning("Normalizer", &["z"], &["y"])), "operator_rule");
     assert_eq!(behind(node("Softmax", &["z"], &["y"]).int("axis", 0)), "operator_rule");
     assert_eq!(behind(node("ArgMax", &["z"], &["y"])), "operator_rule");
     assert_eq!(behind(node("Cast", &["z"], &["y"]).int("to", 7)), "operator_rule");
-    assert_eq!(behind(node("Add", &["z", "b"], &["y"])), "operator_rule");
     assert_eq!(behind(node("Softmax", &["z"], &["y"]).text("axis", "1")), "operator_rule");
     assert_eq!(behind(node("Softmax", &["z"], &["y"]).int("axis", 1).int("axis", 1)), "operator_rule");
     assert_eq!(behind(node("Softmax", &["z"], &["y"]).int("beta", 1)), "operator_rule");
@@ -157,7 +156,7 @@ fn a_graph_that_is_not_one_chain_is_refused() {
     // The product is used with and without its bias.
     assert_eq!(code(vec![matmul("p"), add("y"), node("Softmax", &["p"], &["q"])]), "operator_rule");
     assert_eq!(code(vec![matmul("p"), node("Add", &["p", "p"], &["y"])]), "operator_rule");
-    assert_eq!(code(vec![matmul("p"), node("Add", &["p", "x"], &["y"])]), "not_constant");
+    assert_eq!(code(vec![matmul("p"), node("Add", &["p", "x"], &["y"])]), "operator_rule");
     assert_eq!(code(vec![matmul("y"), matmul("q")]), "second_linear_layer");
     assert_eq!(code(vec![matmul("p")]), "graph_rule");
     assert_eq!(code(vec![add("y"), matmul("p")]), "graph_rule");
@@ -172,6 +171,96 @@ fn a_graph_that_is_not_one_chain_is_refused() {
     assert_eq!(changed(|graph| graph.output.clear()), "graph_rule");
     assert_eq!(changed(|graph| graph.input.clear()), "graph_inputs");
     assert_eq!(changed(|graph| graph.input.push(value_info("z", &[1]))), "graph_inputs");
+}
+
+/// x \[batch, 2\] through layers of three neurons, with a square weight v \[3, 3\].
+fn deep(nodes: Vec<Node>) -> Result<Imported, ImportError> {
+    let mut model = model(nodes);
+    let graph = model.graph.as_mut().unwrap();
+    graph.initializer.push(tensor("v", &[3, 3]));
+    graph.initializer.push(Tensor {
+        name: "one".into(),
+        data_type: 1,
+        float_data: vec![1.0],
+        ..Tensor::default()
+    });
+    model.opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
+    read(&model.encode_to_vec())
+}
+
+#[test]
+fn hidden_layers_and_what_stands_between_them_are_read() {
+    let head = deep(vec![
+        node("Sub", &["x", "one"], &["x1"]),
+        node("Gemm", &["x1", "w", "b"], &["a"]),
+        node("Sub", &["a", "r"], &["a1"]),
+        node("Relu", &["a1"], &["a2"]),
+        node("Dropout", &["a2"], &["a3"]),
+        node("Mul", &["b", "a3"], &["a4"]),
+        node("BatchNormalization", &["a4", "b", "b", "b", "b"], &["a5"]).int("training_mode", 0),
+        node("MatMul", &["a5", "v"], &["y"]),
+    ]);
+    let head = head.unwrap().head;
+    let ImportedHead::Mlp(mlp) = &head else { panic!("a hidden layer") };
+    assert_eq!((mlp.hidden().len(), mlp.classes()), (1, 3));
+    // x - 1 = [2, -1] through w = [[1, 2, 3], [4, 5, 6]]: [-2, -1, 0], and ReLU.
+    for (row, hidden) in [([3.0, 0.0], [0.0, 0.0, 0.0]), ([2.0, 2.0], [5.0, 7.0, 9.0])] {
+        let normalized = (1..=3).zip(hidden).map(|(i, h): (i32, f64)| {
+            let b = f64::from(i);
+            (b * h - b) / (b + f64::from(1e-5_f32)).sqrt() * b + b
+        });
+        let normalized: Vec<f64> = normalized.collect();
+        for (class, score) in head.scores(&row).into_iter().enumerate() {
+            let expected: f64 = (0..3).map(|i| normalized[i] * (3 * i + class + 1) as f64).sum();
+            assert!((score - expected).abs() < 1e-9, "{score} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn nets_that_are_no_chain_of_relu_layers_are_refused() {
+    let first = || vec![node("Gemm", &["x", "w", "b"], &["a"])];
+    let code = |nodes: Vec<Node>| deep(first().into_iter().chain(nodes).collect()).unwrap_err().code();
+    let relu = |from: &str, to: &str| node("Relu", &[from], &[to]);
+    let linear = |from: &str, to: &str| node("MatMul", &[from, "v"], &[to]);
+    assert_eq!(code(vec![relu("a", "y")]), "operator_rule");
+    assert_eq!(code(vec![linear("a", "y")]), "second_linear_layer");
+    assert_eq!(code(vec![relu("a", "b1"), relu("b1", "c"), linear("c", "y")]), "operator_rule");
+    assert_eq!(code(vec![node("Tanh", &["a"], &["c"]), linear("c", "y")]), "unsupported_activation");
+    // A residual connection.
+    assert_eq!(
+        code(vec![relu("a", "c"), linear("c", "d"), node("Add", &["d", "c"], &["y"])]),
+        "operator_rule"
+    );
+    // A layer that reads another tensor than the last.
+    assert_eq!(code(vec![relu("a", "c"), linear("c", "d"), linear("c", "y")]), "second_linear_layer");
+    let layers = |layers: usize| {
+        let names: Vec<String> =
+            (0..=2 * layers).map(|i| if i == 0 { "a".into() } else { format!("t{i}") }).collect();
+        let mut nodes: Vec<Node> = Vec::new();
+        for layer in 0..layers {
+            nodes.push(relu(&names[2 * layer], &names[2 * layer + 1]));
+            let output = if layer + 1 == layers { "y" } else { &names[2 * layer + 2] };
+            nodes.push(linear(&names[2 * layer + 1], output));
+        }
+        nodes
+    };
+    assert!(deep(first().into_iter().chain(layers(3)).collect()).is_ok());
+    assert_eq!(code(layers(4)), "too_large");
+    let normalization = |change: fn(Node) -> Node| {
+        let node = node("BatchNormalization", &["c", "b", "b", "b", "b"], &["d"]);
+        code(vec![relu("a", "c"), change(node), linear("d", "y")])
+    };
+    assert_eq!(normalization(|node| node.int("training_mode", 1)), "operator_rule");
+    assert_eq!(normalization(|node| node.int("spatial", 0)), "operator_rule");
+    let wide = |graph: &mut Graph| graph.initializer[0] = tensor("w", &[2, 1025]);
+    let mut model = model(vec![
+        node("MatMul", &["x", "w"], &["a"]),
+        node("Relu", &["a"], &["c"]),
+        node("MatMul", &["c", "w"], &["y"]),
+    ]);
+    wide(model.graph.as_mut().unwrap());
+    assert_eq!(read(&model.encode_to_vec()).unwrap_err().code(), "too_large");
 }
 
 #[test]
