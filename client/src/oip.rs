@@ -51,7 +51,7 @@ pub fn request_body(model: &Model, key: Option<&KeyId>, elements: &[&[u8]]) -> B
 /// The one output tensor of a model.
 #[must_use]
 pub fn output_name(model: &Model) -> &'static str {
-    if model.needs_enrolment() { "label" } else { "scores" }
+    if model.card().plan().label_policy().is_some() { "label" } else { "scores" }
 }
 
 /// An answer of the gateway.
