@@ -65,7 +65,7 @@ impl LinearHead {
         Self::new(self.weight, self.bias, labels)
     }
 
-    /// The head whose scores are above 0 where this one's are above `thresholds`, one a class.
+    /// The head whose scores are 0 or more where this one's are at least `thresholds`, one a class.
     pub fn with_thresholds(mut self, thresholds: &[f64]) -> Result<Self, Error> {
         if thresholds.len() != self.classes() {
             return Err(Error::Shape { what: "thresholds", got: thresholds.len(), expected: self.classes() });

@@ -19,7 +19,7 @@ use crate::{
     bootstrap::PreparedKey,
     evaluate::PreparedHead,
     ladder::{Ladder, Range},
-    plan::{Decision, LabelPolicy, Policy},
+    plan::{Decision, FINDINGS_PER_ANSWER, LabelPolicy, Policy},
 };
 pub(crate) use decide::Decider;
 
@@ -62,6 +62,11 @@ impl LabelPolicy {
         }
         Ok(ladder)
     }
+}
+
+/// Whether each row equals an earlier one.
+pub(crate) fn repeats<T: PartialEq>(rows: &[T]) -> Vec<bool> {
+    (0..rows.len()).map(|index| rows[..index].contains(&rows[index])).collect()
 }
 
 /// The range of the values whose signs decide, proved from the weights and the range of the features.
@@ -109,7 +114,9 @@ impl PreparedLabel {
             return Err(Error::CardMismatch("policy"));
         };
         let ladder = policy.ladder(range(head, &policy))?;
-        let decider = Decider::new(plan, policy, policy.plaintext_bits(plan.shape()), &ladder);
+        let rows: Vec<_> = head.weight().chunks_exact(plan.shape().features).zip(head.bias()).collect();
+        let bits = policy.plaintext_bits(plan.shape());
+        let decider = Decider::new(plan, policy, bits, &ladder, repeats(&rows));
         Ok(Self { head: PreparedHead::new(head, plan, config, gateway_seed), policy, decider })
     }
 
@@ -155,7 +162,7 @@ pub fn read(plan: &Plan, phases: &[u64]) -> Option<Label> {
         Decision::Thresholds => {
             let digits = answers.iter().flat_map(|&answer| {
                 let mut rest = answer;
-                (0..4).map(move |_| {
+                (0..FINDINGS_PER_ANSWER).map(move |_| {
                     let digit = ((rest + 1) & 3) - 1;
                     rest = (rest - digit) >> 2;
                     digit

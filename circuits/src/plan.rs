@@ -20,6 +20,7 @@ mod tests;
 use tiresias_keys::{BootstrapParameters, Parameters, RequestShape, ResponseShape};
 
 pub use hidden::{ActivationRange, HiddenLayers};
+pub(crate) use label::FINDINGS_PER_ANSWER;
 pub use label::{Decision, LabelPolicy, MAXIMUM_ARGMAX_CLASSES};
 pub use shape::HeadShape;
 
@@ -333,7 +334,6 @@ impl Plan {
     #[must_use]
     pub fn leak(&self) -> Leak {
         let shape = &self.shape;
-        let bits = self.answer_bits() + 1;
         if let (Some(hidden), Some(widths)) = (&self.hidden, &self.widths) {
             return hidden::leak(self, hidden, widths);
         }
@@ -348,6 +348,7 @@ impl Plan {
                 vectors_for_any_client: 1,
             };
         };
+        let bits = search::told_bits(self.parameters, &widths);
         let shift = search::hidden_noise(self.parameters, shape, self.privacy, &self.layout, &widths) as f64;
         let distance = (shape.classes as f64 * shift).log2() - f64::from(widths.flood + 1);
         Leak {

@@ -65,7 +65,7 @@ pub fn phase_noise(plan: &Plan, phases: &[u64]) -> Vec<i64> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// The index of the highest score, the first of equals. For a head of one class: 0 where its score is
-    /// positive, else none.
+    /// 0 or more, else none.
     pub class: Option<usize>,
     /// Dequantized scores, one a class.
     pub scores: Vec<f64>,
@@ -78,7 +78,7 @@ pub struct Reading {
 pub fn read(scores_q: &[i64], score_scale: f64) -> Reading {
     let scores: Vec<f64> = scores_q.iter().map(|&score| score as f64 * score_scale).collect();
     if let [score] = scores_q {
-        let class = (*score > 0).then_some(0);
+        let class = (*score >= 0).then_some(0);
         return Reading { class, margin: score.unsigned_abs() as f64 * score_scale, scores };
     }
     let best = scores_q.iter().enumerate().rev().max_by_key(|(_, score)| **score).map(|(class, _)| class);
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(read(&[-5, -9], 0.5).margin, 2.0);
         assert_eq!(
             (read(&[4], 0.5).class, read(&[-4], 0.5).class, read(&[0], 1.0).class),
-            (Some(0), None, None)
+            (Some(0), None, Some(0))
         );
     }
 }

@@ -80,37 +80,44 @@ def candidate(name, m, d, classes, feature_bits, weight_bits, privacy):
     if (m - 1) * block >= d:
         return None
     blocks = n // block
+    cap = lambda told: HINTED_COORDINATES * (widths["rerandomizer"] + 1) // told
     if protected:
-        blocks = min(blocks, HINTED_COORDINATES * (widths["rerandomizer"] + 1) // (t + 1))
-    if blocks == 0:
-        return None
-    groups = ceil_div(classes, blocks)
-    classes_per_group = ceil_div(classes, groups)
+        blocks = min(blocks, cap(t + 1))
+    while True:
+        if blocks == 0:
+            return None
+        groups = ceil_div(classes, blocks)
+        classes_per_group = ceil_div(classes, groups)
 
-    # 6.4 noise before the switch
-    product = 2**NOISE_BITS * classes_per_group * d * 2 ** (weight_bits - 1)
-    rounding = d * 2 ** (weight_bits - 1) // 2 + 1
-    leveled = product + rounding
-    added = 0
-    if protected:
-        added = n * 2 ** (widths["rerandomizer"] + NOISE_BITS) + n * 2 ** widths["mask_noise"] + 2**NOISE_BITS
+        # 6.4 noise before the switch
+        product = 2**NOISE_BITS * classes_per_group * d * 2 ** (weight_bits - 1)
+        rounding = d * 2 ** (weight_bits - 1) // 2 + 1
+        leveled = product + rounding
+        added = 0
+        if protected:
+            added = n * 2 ** (widths["rerandomizer"] + NOISE_BITS) + n * 2 ** widths["mask_noise"] + 2**NOISE_BITS
 
-    # 6.5 response modulus and flood
-    def smallest_r(bound):
-        for r in range(t + 1, t + 17):
-            if Fraction(n + 1, 2) + Fraction(2**r * bound, q) < 2 ** (r - t - 1):
-                return r
-        return None
+        # 6.5 response modulus and flood
+        def smallest_r(bound):
+            for r in range(t + 1, t + 17):
+                if Fraction(n + 1, 2) + Fraction(2**r * bound, q) < 2 ** (r - t - 1):
+                    return r
+            return None
 
-    def noise_bound(flood):
-        return leveled + added + (2**flood if protected else 0)
+        def noise_bound(flood):
+            return leveled + added + (2**flood if protected else 0)
 
-    floods = range(q_bits - t - 1, NOISE_BITS - 1, -1) if protected else [None]
-    flood = next((f for f in floods if smallest_r(noise_bound(f)) is not None), "none")
-    if flood == "none":
-        return None
-    bound = noise_bound(flood)
-    r = smallest_r(bound)
+        floods = range(q_bits - t - 1, NOISE_BITS - 1, -1) if protected else [None]
+        flood = next((f for f in floods if smallest_r(noise_bound(f)) is not None), "none")
+        if flood == "none":
+            return None
+        bound = noise_bound(flood)
+        r = smallest_r(bound)
+        # 6.6 what a coefficient tells, and the hint cap again
+        told = q_bits - flood - 1 if protected else None
+        if not protected or classes_per_group <= cap(told):
+            break
+        blocks = cap(told)
     if protected:
         widths["flood"] = flood
     if privacy == "statistical" and Fraction(classes * (leveled + added), 2 ** (flood + 1)) > Fraction(1, 2**40):
@@ -135,9 +142,9 @@ def candidate(name, m, d, classes, feature_bits, weight_bits, privacy):
         "switched_noise_bound": ceil_div(switched.numerator, switched.denominator),
         "request_bytes": 8 + 64 + polynomials * packed_bytes(primes * n, 50) + 33,
         "response_bytes": 8 + 64 + sum(packed_bytes(n, r) + packed_bytes(s, r) for s in sizes) + 33,
-        "bits_per_score": t + 1 if protected else None,
+        "bits_per_score": told,
         "vectors_to_determine": d + 1 if protected else 1,
-        "vectors_for_any_client": ceil_div(d * weight_bits, t + 1) if protected else 1,
+        "vectors_for_any_client": ceil_div(d * weight_bits, told) if protected else 1,
     }
 
 

@@ -2,7 +2,8 @@
 //!
 //! Both are sums of very many small independent terms, so their tails are taken as those of a Gaussian of the same variance
 //! (each term is bounded and symmetric, hence sub-Gaussian with about its own variance). Digits count as uniform and key
-//! bits as fair. Measured beside this in `noise/tests.rs`.
+//! bits as fair. Results of different inputs count as independent; a bootstrap is deterministic, so those of equal inputs are
+//! equal, and circuits do not sum them. Measured beside this in `noise/tests.rs`.
 //!
 //! Bounds that client and gateway must agree on are integers; floating point appears in reported logarithms alone.
 

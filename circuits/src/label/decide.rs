@@ -5,27 +5,37 @@ use crate::{
     Plan,
     bootstrap::{LweCiphertext, PreparedKey, Table},
     ladder::{self, Ladder},
-    plan::{Decision, LabelPolicy},
+    plan::{Decision, FINDINGS_PER_ANSWER, LabelPolicy},
 };
 
 /// Values that are taken through all stages together: what bounds memory, 16 KiB for each value and stage. A multiple of
 /// the findings that share an answer.
-const CHUNK: usize = 64;
+const CHUNK: usize = 63;
 
 /// The circuit behind the scores.
 #[derive(Debug)]
 pub(crate) struct Decider {
     plan: Plan,
     policy: LabelPolicy,
+    score_bits: u32,
     signs: Signs,
+    /// Whether a class has the weights and the bias of an earlier one, and so never is the first of equals.
+    repeats: Vec<bool>,
     /// For an argmax: the tables of each layer of gates but the last, and of the last one for each class.
     gates: Vec<Table>,
     winners: Vec<Table>,
 }
 
 impl Decider {
-    /// The circuit of a label's plan, for scores encoded as v * q/2^`score_bits`.
-    pub(crate) fn new(plan: Plan, policy: LabelPolicy, score_bits: u32, ladder: &Ladder) -> Self {
+    /// The circuit of a label's plan, for scores encoded as v * q/2^`score_bits`. `repeats` says of each class whether it
+    /// has the weights and the bias of an earlier one.
+    pub(crate) fn new(
+        plan: Plan,
+        policy: LabelPolicy,
+        score_bits: u32,
+        ladder: &Ladder,
+        repeats: Vec<bool>,
+    ) -> Self {
         let glwe = policy.bootstrap.glwe();
         let (places, has_zone) = (glwe.polynomial_size(), policy.zone > 0);
         let (mut gates, mut winners) = (Vec::new(), Vec::new());
@@ -39,10 +49,12 @@ impl Decider {
                 vec![residue(&policy, places / (2 * ladder::gate_inputs(has_zone)))]
             }
             // Findings share an answer, in base 4.
-            Decision::Thresholds => (0..4).map(|place| answer_step(&plan, 1 << (2 * place))).collect(),
+            Decision::Thresholds => {
+                (0..FINDINGS_PER_ANSWER).map(|place| answer_step(&plan, 1 << (2 * place))).collect()
+            }
         };
         let signs = Signs::new(policy.bootstrap, score_bits, ladder, &last);
-        Self { plan, policy, signs, gates, winners }
+        Self { plan, policy, signs, repeats, gates, winners, score_bits }
     }
 
     /// The coefficients of the answer.
@@ -69,6 +81,9 @@ impl Decider {
         for pairs in pairs.chunks(CHUNK) {
             // Class i wins against a later class j where score i - score j >= 0: of equals the first.
             let difference = |&(i, j): &(usize, usize)| {
+                if self.repeats[i] || self.repeats[j] {
+                    return self.decided(self.repeats[j]);
+                }
                 let mut difference = scores[i].clone();
                 difference.subtract(&scores[j]);
                 difference
@@ -111,6 +126,15 @@ impl Decider {
         label
     }
 
+    /// A difference that is decided: not a ciphertext that would be compared twice, whose equal noise would add up.
+    fn decided(&self, is_won: bool) -> LweCiphertext {
+        let glwe = self.policy.bootstrap.glwe();
+        let (q, zone) = (glwe.modulus(), u128::from(self.policy.zone));
+        let phase =
+            if is_won { zone * q >> self.score_bits } else { q - ((zone + 1) * q >> self.score_bits) };
+        LweCiphertext::trivial(glwe, phase as u64)
+    }
+
     /// What puts the sum of a gate's inputs on the side of its table that says whether all are +.
     fn gate_shift(&self, inputs: usize, has_zeros: bool) -> u64 {
         let q = self.policy.bootstrap.glwe().primes()[0];
@@ -126,7 +150,7 @@ impl Decider {
         let zero = LweCiphertext::trivial(self.policy.bootstrap.glwe(), 0);
         let chunks = scores.chunks(CHUNK);
         let findings: Vec<_> = chunks.flat_map(|values| self.signs.evaluate(key, values, threads)).collect();
-        findings.chunks(4).map(|part| sum(&zero, part)).collect()
+        findings.chunks(FINDINGS_PER_ANSWER).map(|part| sum(&zero, part)).collect()
     }
 }
 

@@ -174,3 +174,23 @@ fn labels_are_those_of_the_clear_twin() {
         }
     }
 }
+
+#[test]
+fn classes_with_equal_weights_are_told_as_the_first_of_them() {
+    let shape = HeadShape { features: 3, classes: 6, feature_bits: 4, weight_bits: 4 };
+    let rows: [[i8; 3]; 3] = [[1, 2, -3], [3, -1, 1], [-2, 2, 2]];
+    let order = [0, 1, 0, 2, 1, 0];
+    let weight = order.iter().flat_map(|&row| rows[row]).collect();
+    let bias = order.iter().map(|&row| row as i64).collect();
+    let head = QuantizedHead::new(shape, weight, bias).unwrap();
+    for (parameters, stages) in [(&INSECURE_N64_N256_Q50, None), (&INSECURE_N64_N256_Q50_G2, Some(1))] {
+        let clinic = Clinic::new(parameters);
+        let prepared = prepare(&head, Decision::Argmax, parameters, stages);
+        for row in [[7, 7, -7], [7, -7, 0], [-7, 7, 7], [0, 0, 0]] {
+            let label = clinic.label(&prepared, &row, 0);
+            check(&head, prepared.plan(), &row, &label);
+            let Label::Class(class) = label else { panic!("a class") };
+            assert!(class.is_none_or(|class| class <= 3), "{class:?}");
+        }
+    }
+}

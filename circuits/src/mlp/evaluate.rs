@@ -7,7 +7,7 @@ use crate::{
     Error, Plan,
     bootstrap::{LweCiphertext, PreparedKey, Table},
     evaluate::PreparedHead,
-    label::Decider,
+    label::{Decider, repeats},
 };
 
 /// A head with hidden layers, ready to be evaluated. Private to the model owner.
@@ -62,7 +62,8 @@ impl PreparedMlp {
             Some(&policy) => {
                 score_bits += policy.room_bits();
                 let ladder = policy.ladder(head.range(&policy))?;
-                Some(Decider::new(plan, policy, score_bits, &ladder))
+                let rows: Vec<_> = head.output_rows().collect();
+                Some(Decider::new(plan, policy, score_bits, &ladder, repeats(&rows)))
             }
         };
         let first = PreparedHead::new(&head.first_layer()?, plan, config, gateway_seed);

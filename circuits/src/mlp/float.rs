@@ -163,7 +163,7 @@ impl MlpHead {
         Ok(Self { output: self.output.with_labels(labels)?, ..self })
     }
 
-    /// The head whose scores are above 0 where this one's are above `thresholds`, one a class.
+    /// The head whose scores are 0 or more where this one's are at least `thresholds`, one a class.
     pub fn with_thresholds(self, thresholds: &[f64]) -> Result<Self, Error> {
         Ok(Self { output: self.output.with_thresholds(thresholds)?, ..self })
     }

@@ -219,7 +219,7 @@ pub(super) fn plan(
 
 /// Bits are all that is bounded: how many answers determine a head with hidden layers depends on the head.
 pub(super) fn leak(plan: &Plan, hidden: &HiddenLayers, widths: &Widths) -> Leak {
-    let (bits, answers) = (plan.answer_bits() + 1, plan.answers());
+    let (bits, answers) = (search::told_bits(plan.parameters(), widths), plan.answers());
     let noise = match plan.label_policy() {
         Some(policy) => output_bound(policy.bootstrap, policy.terms(plan.shape())),
         None => output_bound(hidden.bootstrap, hidden.squares() as usize),

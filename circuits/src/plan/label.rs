@@ -16,8 +16,11 @@ pub const MAXIMUM_ARGMAX_CLASSES: usize = 128;
 /// The most stages of a sign.
 const MAXIMUM_STAGES: usize = 12;
 
-/// Findings that share one returned coefficient: two bits each.
-const FINDINGS_PER_ANSWER: usize = 4;
+/// Findings that share one returned coefficient: two bits each. Four would leave the flood of one level too little room.
+pub(crate) const FINDINGS_PER_ANSWER: usize = 3;
+
+/// The most classes of an argmax under one level: the noise of a sum of 64 results is above half a step of their answer.
+const MAXIMUM_ONE_LEVEL_CLASSES: usize = 63;
 
 /// What a label is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,13 @@ impl LabelPolicy {
         if self.decision == Decision::Argmax && !(2..=MAXIMUM_ARGMAX_CLASSES).contains(&shape.classes) {
             return Err(Error::OutOfRange { what: "the classes of an argmax", rule: "2 to 128" });
         }
+        let one_level = self.bootstrap.rotation().levels == 1;
+        if self.decision == Decision::Argmax && one_level && shape.classes > MAXIMUM_ONE_LEVEL_CLASSES {
+            return Err(Error::OutOfRange {
+                what: "the classes of an argmax under a bootstrap set of one level",
+                rule: "at most 63; those of two levels (N918_N2048_Q50_L2, N918_N2048_Q50_L2_G2) take 128",
+            });
+        }
         if !(1..=MAXIMUM_STAGES).contains(&self.stages) {
             return Err(Error::OutOfRange { what: "the stages of a label", rule: "1 to 12" });
         }
@@ -89,7 +99,7 @@ impl LabelPolicy {
         }
     }
 
-    /// Bits of one returned coefficient: 0 for `review` or the class from 1; or four findings of two bits.
+    /// Bits of one returned coefficient: 0 for `review` or the class from 1; or three findings of two bits.
     pub(super) fn answer_bits(&self, shape: &HeadShape) -> u32 {
         match self.decision {
             Decision::Argmax => (shape.classes + 1).next_power_of_two().ilog2(),
@@ -147,7 +157,7 @@ pub(super) fn plan(shape: HeadShape, policy: LabelPolicy) -> Option<Plan> {
 
 /// Bits are all that a label bounds: how many labels determine a head depends on the head.
 pub(super) fn leak(shape: &HeadShape, policy: &LabelPolicy, widths: &Widths) -> Leak {
-    let bits = policy.answer_bits(shape) + 1;
+    let bits = search::told_bits(policy.bootstrap.glwe(), widths);
     let answers = policy.answers(shape);
     let hidden = output_bound(policy.bootstrap, policy.terms(shape)) as f64;
     let distance = (answers as f64 * hidden).log2() - f64::from(widths.flood + 1);

@@ -58,7 +58,32 @@ pub(super) fn candidate(
         return None; // the last ciphertext would be empty
     }
     let base = if privacy.protects_weights() { Some(base_widths(parameters, privacy, t)?) } else { None };
-    let blocks = base.map_or(n / block, |widths| (n / block).min(hint_cap(&widths, t)));
+    let Some(base) = base else {
+        return with_blocks(parameters, shape, privacy, (ciphertexts, block), n / block, None);
+    };
+    // A coefficient tells t + 1 bits beside the largest flood, and more where other noise leaves less room for it.
+    let mut blocks = (n / block).min(hint_cap(&base, t + 1));
+    loop {
+        let plan = with_blocks(parameters, shape, privacy, (ciphertexts, block), blocks, Some(base))?;
+        let told = plan.widths.map_or(t + 1, |widths| told_bits(parameters, &widths));
+        let cap = hint_cap(&base, told);
+        if plan.layout.classes_per_group <= cap {
+            return (privacy != Privacy::Statistical || is_statistical(&plan)).then_some(plan);
+        }
+        blocks = cap;
+    }
+}
+
+/// The plan with at most so many classes a group.
+fn with_blocks(
+    parameters: &'static Parameters,
+    shape: HeadShape,
+    privacy: Privacy,
+    (ciphertexts, block): (usize, usize),
+    blocks: usize,
+    base: Option<Widths>,
+) -> Option<Plan> {
+    let t = shape.plaintext_bits();
     // As few groups as the blocks allow, then as few blocks as these groups need: same bytes, less noise.
     let groups = shape.classes.div_ceil(blocks.max(1));
     let layout = Layout { ciphertexts, block, classes_per_group: shape.classes.div_ceil(groups) };
@@ -85,8 +110,7 @@ pub(super) fn candidate(
     };
     let Some(base) = base else { return fits(None) };
     let floods = (parameters.noise_bits()..parameters.modulus_bits() - t).rev();
-    let plan = floods.map(|flood| Widths { flood, ..base }).find_map(|widths| fits(Some(widths)))?;
-    (privacy != Privacy::Statistical || is_statistical(&plan)).then_some(plan)
+    floods.map(|flood| Widths { flood, ..base }).find_map(|widths| fits(Some(widths)))
 }
 
 /// What a bootstrapped circuit returns.
@@ -158,10 +182,16 @@ pub(super) fn base_widths(parameters: &Parameters, privacy: Privacy, t: u32) -> 
     Some(Widths { rerandomizer, mask_noise: half_step - 4 - n, body_noise: b, flood: 0 })
 }
 
-/// A client that sends a malformed b' reads at most t + 1 bits from a returned coefficient, charged as
-/// (t+1)/(b_u+1) coordinates of u given outright.
-fn hint_cap(widths: &Widths, t: u32) -> usize {
-    HINTED_COORDINATES * (widths.rerandomizer as usize + 1) / (t as usize + 1)
+/// The bits that a returned coefficient tells at most, whatever the request and the evaluation key: log2 q less those of
+/// the flood. t + 1 where the flood is as wide as the plaintext leaves room for.
+pub(super) fn told_bits(parameters: &Parameters, widths: &Widths) -> u32 {
+    parameters.modulus_bits() - widths.flood - 1
+}
+
+/// A client that sends a malformed b' reads at most `told` bits from a returned coefficient, charged as told/(b_u+1)
+/// coordinates of u given outright.
+fn hint_cap(widths: &Widths, told: u32) -> usize {
+    HINTED_COORDINATES * (widths.rerandomizer as usize + 1) / told as usize
 }
 
 /// Noise of the product and of encoding: |e*w_g| <= 2^b * c*d*2^(b_w-1), half a unit for each encoded feature

@@ -112,3 +112,46 @@ fn heads_too_wide_for_an_exact_answer_are_refused_with_their_bits() {
     let narrower = HeadShape { weight_bits: 7, ..shape(4096, 14, 8) };
     assert!(Plan::new(narrower, Privacy::Flooded).is_ok());
 }
+
+/// A body tells log2 q less the flood's bits, whatever other noise there is: a malformed request need not have any.
+#[test]
+fn stated_bits_are_all_that_the_flood_leaves() {
+    use tiresias_keys::BootstrapParameters;
+    let mut wider = 0;
+    for features in [1, 30, 512, 1000, 1280, 6000] {
+        for classes in [1, 2, 14, 100, 1000, 4096] {
+            for bits in [4, 6, 8] {
+                let shape = HeadShape { features, classes, feature_bits: bits, weight_bits: bits };
+                for privacy in [Privacy::Flooded, Privacy::Statistical] {
+                    let Ok(plan) = Plan::new(shape, privacy) else { continue };
+                    let flood = plan.widths().unwrap().flood;
+                    let told = plan.leak().bits_per_score.unwrap();
+                    assert_eq!(told, plan.parameters().modulus_bits() - flood - 1);
+                    assert!(told > plan.plaintext_bits());
+                    wider += usize::from(told > plan.plaintext_bits() + 1);
+                    // Coordinates of u that a group's coefficients are charged as.
+                    let charged = plan.classes_per_group() * told as usize;
+                    assert!(charged <= 256 * (plan.widths().unwrap().rerandomizer as usize + 1));
+                }
+            }
+        }
+    }
+    assert!(wider > 0, "some heads leave less room for a flood");
+    for set in BootstrapParameters::ALL {
+        for decision in [Decision::Argmax, Decision::Thresholds] {
+            for classes in [2, 14, 31, 63] {
+                let shape = HeadShape { features: 512, classes, feature_bits: 8, weight_bits: 8 };
+                let policy = LabelPolicy { decision, stages: 3, zone: 0, bootstrap: set };
+                let plan = Plan::label(shape, policy).unwrap();
+                let told = plan.leak().bits_per_score.unwrap();
+                assert_eq!(told, 50 - plan.widths().unwrap().flood - 1);
+                let is_widest = decision == Decision::Thresholds || classes <= 31;
+                assert!(
+                    told == plan.answer_bits() + 1 || !is_widest,
+                    "{} {decision:?} {classes}",
+                    set.name()
+                );
+            }
+        }
+    }
+}

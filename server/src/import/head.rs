@@ -38,7 +38,7 @@ impl ImportedHead {
         })
     }
 
-    /// The head whose scores are above 0 where this one's are above `thresholds`, one a class.
+    /// The head whose scores are 0 or more where this one's are at least `thresholds`, one a class.
     pub fn with_thresholds(self, thresholds: &[f64]) -> Result<Self, Error> {
         Ok(match self {
             Self::Linear(head) => Self::Linear(head.with_thresholds(thresholds)?),

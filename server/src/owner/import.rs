@@ -248,7 +248,7 @@ fn agreement(
             continue;
         }
         let float_class = match floats.as_slice() {
-            [score] => (*score > 0.0).then_some(0),
+            [score] => (*score >= 0.0).then_some(0),
             _ => floats.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class),
         };
         same += usize::from(class == float_class);

@@ -60,7 +60,7 @@ fn facts(model: &StoredModel) -> Value {
         "version": card.version(),
         "config_id": model.config.to_string(),
         "parameters": plan.parameters().name(),
-        "security_bits": plan.parameters().security_bits(),
+        "security_bits": plan.bootstrap().map_or(plan.parameters().security_bits(), |set| set.security_bits()),
         "d": shape.features,
         "classes": shape.classes,
         "feature_bits": shape.feature_bits,
