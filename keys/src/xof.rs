@@ -41,14 +41,22 @@ pub enum Role {
     KeyswitchNoise = 12,
 }
 
-/// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`.
-pub struct SecretSeed(Zeroizing<[u8; 32]>);
+/// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`; they stay at one
+/// place, so that a move leaves none behind.
+pub struct SecretSeed(Box<Zeroizing<[u8; 32]>>);
 
 impl SecretSeed {
     /// Wraps 32 bytes of entropy. The caller wipes its own copy.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Box::new(Zeroizing::new(bytes)))
+    }
+
+    /// A seed that `fill` writes, of which there is no other copy.
+    pub fn draw<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut seed = Self::from_bytes([0; 32]);
+        fill(seed.0.as_mut_slice())?;
+        Ok(seed)
     }
 }
 
@@ -114,7 +122,7 @@ impl Xof {
         let key = Sha256::new()
             .chain_update(b"tiresias/rand/v2")
             .chain_update([parameters.code(), role as u8])
-            .chain_update(*seed.0)
+            .chain_update(seed.0.as_slice())
             .chain_update(group.to_le_bytes())
             .chain_update(item.to_le_bytes())
             .finalize();

@@ -29,10 +29,9 @@ impl SecretKey {
         plaintexts: &[P],
         context: &RequestContext<'_>,
     ) -> Result<EncryptedFeatures, Error> {
-        let (mut client_seed, mut noise_seed) = ([0; 32], zeroize::Zeroizing::new([0; 32]));
+        let mut client_seed = [0; 32];
         getrandom::fill(&mut client_seed)?;
-        getrandom::fill(&mut *noise_seed)?;
-        let noise_seed = SecretSeed::from_bytes(*noise_seed);
+        let noise_seed = SecretSeed::draw(getrandom::fill)?;
         self.encrypt_with(plaintexts, context, Seed::from_bytes(client_seed), &noise_seed)
     }
 

@@ -74,10 +74,10 @@ impl LongLivedKey {
 
     /// Makes an evaluation key; the seeds of its masks and of its noise are drawn from the operating system, separately.
     pub fn evaluation_key(&self) -> Result<EvaluationKey, Error> {
-        let (mut mask_seed, mut noise_seed) = ([0; 32], Zeroizing::new([0; 32]));
+        let mut mask_seed = [0; 32];
         getrandom::fill(&mut mask_seed)?;
-        getrandom::fill(&mut *noise_seed)?;
-        self.evaluation_key_with(Seed::from_bytes(mask_seed), &SecretSeed::from_bytes(*noise_seed))
+        let noise_seed = SecretSeed::draw(getrandom::fill)?;
+        self.evaluation_key_with(Seed::from_bytes(mask_seed), &noise_seed)
     }
 
     /// The same from seeds of which no other evaluation key was made, nor will be.
