@@ -1,8 +1,8 @@
 //! Evaluation keys of tenants: kept on disk under their SHA-256, prepared in memory when a request needs one.
 //!
 //! A key of another tenant does not exist for you. A key is there whole or not at all, whenever the process ends: it
-//! becomes visible by one rename, after it was checked and synced. Prepared keys stay in a cache of so many bytes;
-//! one that leaves it lives on for the requests that use it.
+//! becomes visible by one rename, after it was checked and synced. Keys are prepared by the threads that compute, one at a
+//! time, and stay in a cache of so many bytes; one that leaves it lives on for the requests that compute with it.
 //!
 //! In reading order: `store` (the disk), `upload` (a key on its way in), `cache` (prepared keys).
 
@@ -14,7 +14,7 @@ mod upload;
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -50,13 +50,13 @@ pub struct KeyPolicy {
 /// All keys.
 pub(crate) struct Keys {
     pub(crate) policy: KeyPolicy,
-    store: Arc<Store>,
+    store: Store,
     cache: Cache,
     uploads: Arc<Semaphore>,
     /// Tenants with a key on its way in: one each.
     uploading: Arc<Mutex<HashSet<Owner>>>,
     /// Whoever decodes a whole key holds it: there is memory for one at a time.
-    decoding: Arc<Semaphore>,
+    decoding: Mutex<()>,
 }
 
 /// The right to upload one key.
@@ -81,11 +81,11 @@ impl Keys {
         };
         Ok(Self {
             policy,
-            store: Arc::new(store),
+            store,
             cache: Cache::new(policy.cache_bytes),
             uploads: Arc::new(Semaphore::new(UPLOADS)),
             uploading: Arc::default(),
-            decoding: Arc::new(Semaphore::new(1)),
+            decoding: Mutex::default(),
         })
     }
 
@@ -102,12 +102,9 @@ impl Keys {
     /// Deletes a key; [`ApiError::KeyUnknown`] where the tenant has none of this id.
     pub(crate) fn remove(&self, tenant: &TenantId, id: &KeyId) -> Result<(), ApiError> {
         let owner = Owner::of(tenant);
+        let removed = self.store.remove(&owner, id);
         self.cache.remove(&(owner, *id));
-        if self.store.remove(&owner, id).map_err(|error| storage(&error))? {
-            Ok(())
-        } else {
-            Err(ApiError::KeyUnknown)
-        }
+        if removed.map_err(|error| storage(&error))? { Ok(()) } else { Err(ApiError::KeyUnknown) }
     }
 
     /// Deletes keys whose time is over.
@@ -121,14 +118,16 @@ impl Keys {
     /// taken.
     pub(crate) fn turn(&self, tenant: &TenantId) -> Result<Turn, ApiError> {
         let owner = Owner::of(tenant);
-        if self.store.list(&owner).len() >= self.policy.per_tenant {
-            return Err(ApiError::KeyLimit { limit: self.policy.per_tenant });
-        }
         let permit = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| ApiError::QueueFull)?;
         if !self.uploading.lock().unwrap_or_else(PoisonError::into_inner).insert(owner) {
             return Err(ApiError::QueueFull);
         }
-        Ok(Turn { _permit: permit, uploading: Arc::clone(&self.uploading), owner })
+        let turn = Turn { _permit: permit, uploading: Arc::clone(&self.uploading), owner };
+        // Counted with the place in hand: no other upload of this tenant can end in between.
+        if self.store.list(&owner).len() >= self.policy.per_tenant {
+            return Err(ApiError::KeyLimit { limit: self.policy.per_tenant });
+        }
+        Ok(turn)
     }
 
     /// A file for the bytes of a key of this name.
@@ -136,58 +135,90 @@ impl Keys {
         Upload::new(&self.store, id, parameters_of).map_err(|error| storage(&error))
     }
 
-    /// Checks a whole upload and makes it a key of this tenant. Idle until no other key is being decoded.
-    pub(crate) async fn finish(&self, turn: Turn, upload: Upload) -> Result<StoredKey, ApiError> {
-        let permit = self.decode_turn().await?;
-        let store = Arc::clone(&self.store);
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let key = upload.check()?;
-            store.keep(&turn.owner, upload, key).map_err(|error| storage(&error))
-        });
-        done.await.map_err(|_| ApiError::Internal)?
+    /// Checks a whole upload and makes it a key of this tenant. Blocks, until no other key is being decoded and for the
+    /// disk.
+    pub(crate) fn finish(&self, turn: &Turn, mut upload: Upload) -> Result<StoredKey, ApiError> {
+        upload.check_name()?;
+        let parameters = {
+            let _alone = self.decode_turn();
+            upload.decode()?
+        };
+        self.store.keep(&turn.owner, upload, parameters).map_err(|error| storage(&error))
     }
 
-    /// A key ready for use. Errors with [`ApiError::KeyUnknown`] where the tenant has no such key, and with
+    /// Whether this tenant has such a key. Errors with [`ApiError::KeyUnknown`] where it has not, and with
     /// [`ApiError::KeyParameters`] where it is of other parameters than `expected`.
-    pub(crate) async fn prepared(
+    pub(crate) fn check(
+        &self,
+        tenant: &TenantId,
+        id: &KeyId,
+        expected: &'static BootstrapParameters,
+    ) -> Result<(), ApiError> {
+        let owner = Owner::of(tenant);
+        match self.store.find(&owner, id) {
+            Some(stored) if stored.parameters == expected => Ok(()),
+            Some(_) => Err(ApiError::KeyParameters { expected: expected.name() }),
+            None => {
+                self.cache.remove(&(owner, *id));
+                Err(ApiError::KeyUnknown)
+            }
+        }
+    }
+
+    /// A key ready for use, in the turn of the tenant that asks: so no more keys live outside of the cache than there are
+    /// threads that compute. Blocks while another key is decoded. Errors as [`Keys::check`].
+    pub(crate) fn prepared(
         &self,
         tenant: &TenantId,
         id: &KeyId,
         expected: &'static BootstrapParameters,
     ) -> Result<Arc<PreparedKey>, ApiError> {
-        let owner = Owner::of(tenant);
-        let Some(stored) = self.store.find(&owner, id) else {
-            self.cache.remove(&(owner, *id));
-            return Err(ApiError::KeyUnknown);
-        };
-        if stored.parameters != expected {
-            return Err(ApiError::KeyParameters { expected: expected.name() });
+        self.check(tenant, id, expected)?;
+        let name = (Owner::of(tenant), *id);
+        if let Some(key) = self.cache.get(&name) {
+            return Ok(key);
         }
-        let prepare = async {
-            let permit = self.decode_turn().await?;
-            let (store, id) = (Arc::clone(&self.store), *id);
-            let done = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                let bytes = store
-                    .read(&owner, &id, EvaluationKey::encoded_len(expected))
-                    .map_err(|error| storage(&error))?;
-                // What was whole when it came and is not now was damaged on this disk: the client has it still.
-                let key = EvaluationKey::from_bytes(&bytes, expected).map_err(|error| {
-                    tracing::error!(%error, "a stored evaluation key is damaged and was deleted");
-                    let _ = store.remove(&owner, &id);
-                    ApiError::KeyUnknown
-                })?;
-                drop(bytes);
-                Ok(Arc::new(PreparedKey::new(&key)))
-            });
-            done.await.map_err(|_| ApiError::Internal)?
-        };
-        self.cache.get((owner, *id), PreparedKey::bytes(expected), prepare).await
+        let _alone = self.decode_turn();
+        // Another thread may have prepared it meanwhile.
+        if let Some(key) = self.cache.get(&name) {
+            return Ok(key);
+        }
+        let key = Arc::new(PreparedKey::new(&self.decode(&name.0, id, expected)?));
+        self.cache.insert(name, &key, PreparedKey::bytes(expected));
+        if self.store.find(&name.0, id).is_none() {
+            // It was deleted meanwhile: this request finishes on it, and no other begins.
+            self.cache.remove(&name);
+        }
+        Ok(key)
     }
 
-    async fn decode_turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.decoding).acquire_owned().await.map_err(|_| ApiError::Internal)
+    /// Reads and decodes a stored key. One that is gone or damaged is forgotten: the client has it still.
+    fn decode(
+        &self,
+        owner: &Owner,
+        id: &KeyId,
+        expected: &'static BootstrapParameters,
+    ) -> Result<EvaluationKey, ApiError> {
+        let bytes = match self.store.read(owner, id, EvaluationKey::encoded_len(expected)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.store.forget(owner, id);
+                return Err(ApiError::KeyUnknown);
+            }
+            read => read.map_err(|error| storage(&error))?,
+        };
+        let decoded = match KeyId::of_evaluation_key(&bytes) == *id {
+            true => EvaluationKey::from_bytes(&bytes, expected).ok(),
+            false => None,
+        };
+        decoded.ok_or_else(|| {
+            tracing::error!("a stored evaluation key is damaged and was deleted");
+            let _ = self.store.remove(owner, id);
+            ApiError::KeyUnknown
+        })
+    }
+
+    fn decode_turn(&self) -> MutexGuard<'_, ()> {
+        self.decoding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keys and their bytes on disk, and what the cache did: hits, misses, evictions.

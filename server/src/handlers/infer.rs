@@ -8,7 +8,7 @@ use std::{
 
 use hyper::{Request, StatusCode, body::Incoming};
 use tiresias_circuits::{Plan, bootstrap::PreparedKey};
-use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
+use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
 
 use super::{Answer, respond};
 use crate::{
@@ -39,7 +39,7 @@ struct Evaluated {
 impl Gateway {
     /// Reads, checks, evaluates and answers one inference request.
     pub(crate) async fn infer(
-        &self,
+        self: &Arc<Self>,
         tenant: &Tenant,
         model: Arc<ServedModel>,
         request: Request<Incoming>,
@@ -63,7 +63,7 @@ impl Gateway {
         drop(body);
         let decoded = self.decode(&model, std::mem::take(&mut request.elements))?;
 
-        let key = self.evaluation_key(tenant, &model, request.evaluation_key.as_deref()).await?;
+        let key = self.evaluation_key(tenant, &model, request.evaluation_key.as_deref())?;
 
         let vectors = decoded.len();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
@@ -73,9 +73,14 @@ impl Gateway {
         let cost = vectors * cost(model.card.plan());
         let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, cost, is_brief };
         let job = {
-            let (model, compute) = (Arc::clone(&model), self.compute.clone());
+            let (model, gateway, tenant) = (Arc::clone(&model), Arc::clone(self), tenant.id.clone());
             move || {
-                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads: compute.share() };
+                // A key is prepared in its tenant's turn, and after the budget has room.
+                let key = key
+                    .map(|(id, parameters)| gateway.keys.prepared(&tenant, &id, parameters))
+                    .transpose()?;
+                let threads = gateway.compute.share();
+                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads };
                 evaluator.evaluate(&decoded, &seed, admission)
             }
         };
@@ -102,19 +107,20 @@ impl Gateway {
         Ok(http)
     }
 
-    /// The evaluation key that a request names, prepared, where the model needs one.
-    async fn evaluation_key(
+    /// The evaluation key that a request names and its tenant has, where the model needs one.
+    fn evaluation_key(
         &self,
         tenant: &Tenant,
         model: &ServedModel,
         named: Option<&str>,
-    ) -> Result<Option<Arc<PreparedKey>>, ApiError> {
+    ) -> Result<Option<(KeyId, &'static BootstrapParameters)>, ApiError> {
         let Some(parameters) = model.card.plan().bootstrap() else { return Ok(None) };
         let id =
             named.ok_or(ApiError::MalformedRequest("this model needs the parameter `evaluation_key`"))?;
         let id = KeyId::from_hex(id)
             .map_err(|_| ApiError::MalformedRequest("`evaluation_key` is not the id of a key"))?;
-        self.keys.prepared(&tenant.id, &id, parameters).await.map(Some)
+        self.keys.check(&tenant.id, &id, parameters)?;
+        Ok(Some((id, parameters)))
     }
 
     /// The card that a request says it was made for must be the model's.

@@ -10,7 +10,10 @@ use hyper::{
 };
 use serde_json::{Value, json};
 use tiresias_keys::{BootstrapParameters, EvaluationKey, KeyId};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use super::{Answer, answer, respond, respond_json};
 use crate::{
@@ -46,7 +49,12 @@ impl Gateway {
     }
 
     /// Takes a key in. One that is there is left as it is, and its body is not read.
-    pub(crate) async fn put_key(&self, tenant: &Tenant, id: &str, request: Request<Incoming>) -> Answer {
+    pub(crate) async fn put_key(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        id: &str,
+        request: Request<Incoming>,
+    ) -> Answer {
         let id = parse(id)?;
         if request.headers().contains_key(header::CONTENT_ENCODING) {
             return Err(ApiError::UnsupportedEncoding);
@@ -58,8 +66,11 @@ impl Gateway {
         let turn = self.keys.turn(&tenant.id)?;
         let upload = self.keys.upload(id, length)?;
         let patience = self.settings.load().limits.body_timeout;
-        let upload = receive(request.into_body(), upload, length, patience).await?;
-        let key = self.keys.finish(turn, upload).await?;
+        let upload = receive(request.into_body(), upload, patience).await?;
+        // A key that is all here is kept, whether or not the client waits for the word on it.
+        let gateway = Arc::clone(self);
+        let finished = tokio::task::spawn_blocking(move || gateway.keys.finish(&turn, upload));
+        let key = finished.await.map_err(|_| ApiError::Internal)??;
         tracing::info!(parameters = key.parameters.name(), "an evaluation key was stored");
         Ok(created(&key))
     }
@@ -100,13 +111,9 @@ fn declared(request: &Request<Incoming>) -> Result<usize, ApiError> {
     Ok(length)
 }
 
-/// Reads a body into an upload. The disk and SHA-256 have a thread of their own.
-async fn receive(
-    mut body: Incoming,
-    mut upload: Upload,
-    length: usize,
-    patience: Duration,
-) -> Result<Upload, ApiError> {
+/// Reads a body into an upload. The disk and SHA-256 have a thread of their own. The sender may pause for `patience`, and
+/// in all take so long and [`PER_MIB`] for what came: a trickle ends early.
+async fn receive(mut body: Incoming, mut upload: Upload, patience: Duration) -> Result<Upload, ApiError> {
     let (chunks, mut received) = mpsc::channel::<Bytes>(CHUNKS);
     let writer = tokio::task::spawn_blocking(move || {
         while let Some(chunk) = received.blocking_recv() {
@@ -115,9 +122,12 @@ async fn receive(
         Ok(upload)
     });
     let reader = async {
+        let (started, mut last, mut bytes) = (Instant::now(), Instant::now(), 0_usize);
         loop {
+            let for_bytes = PER_MIB.mul_f64(bytes as f64 / f64::from(1 << 20));
+            let deadline = (last + patience).min(started + patience + for_bytes);
             let frame = tokio::select! {
-                frame = timeout(patience, body.frame()) => frame,
+                frame = timeout_at(deadline, body.frame()) => frame,
                 () = chunks.closed() => return Ok(()), // the writer says why
             };
             match frame {
@@ -126,6 +136,10 @@ async fn receive(
                 Ok(Some(Err(_))) => return Err(ApiError::IncompleteBody),
                 Ok(Some(Ok(frame))) => {
                     let Ok(chunk) = frame.into_data() else { continue };
+                    if chunk.is_empty() {
+                        continue;
+                    }
+                    (last, bytes) = (Instant::now(), bytes + chunk.len());
                     if chunks.send(chunk).await.is_err() {
                         return Ok(());
                     }
@@ -133,8 +147,7 @@ async fn receive(
             }
         }
     };
-    let limit = patience + PER_MIB * (length >> 20) as u32;
-    let read = timeout(limit, reader).await.map_err(|_| ApiError::BodyTimeout).flatten();
+    let read = reader.await;
     drop(chunks);
     let written = writer.await.map_err(|_| ApiError::Internal)?;
     read.and(written)

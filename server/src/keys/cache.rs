@@ -1,4 +1,6 @@
-//! Prepared keys in memory, within a number of bytes. The one used longest ago goes first; whoever holds it keeps it alive.
+//! Prepared keys in memory, within a number of bytes. The one used longest ago goes first, of a tenant that holds more than
+//! half of the memory one of its own. Whoever holds a key keeps it alive: that is each thread that computes, for as
+//! long as it does.
 
 use std::{
     collections::HashMap,
@@ -7,10 +9,8 @@ use std::{
 
 use tiresias_circuits::bootstrap::PreparedKey;
 use tiresias_keys::KeyId;
-use tokio::sync::OnceCell;
 
 use super::Owner;
-use crate::error::ApiError;
 
 type Name = (Owner, KeyId);
 
@@ -29,10 +29,21 @@ struct State {
 }
 
 struct Entry {
-    /// Filled by the first request that needs the key; others wait for it.
-    key: Arc<OnceCell<Arc<PreparedKey>>>,
+    key: Arc<PreparedKey>,
     bytes: usize,
     used: u64,
+}
+
+impl State {
+    fn bytes_of(&self, counts: impl Fn(&Name) -> bool) -> usize {
+        let entries = self.entries.iter().filter(|(name, _)| counts(name));
+        entries.map(|(_, entry)| entry.bytes).sum()
+    }
+
+    fn oldest_of(&self, counts: impl Fn(&Name) -> bool) -> Option<Name> {
+        let entries = self.entries.iter().filter(|(name, _)| counts(name));
+        entries.min_by_key(|(_, entry)| entry.used).map(|(name, _)| *name)
+    }
 }
 
 impl Cache {
@@ -40,50 +51,37 @@ impl Cache {
         Self { capacity, state: Mutex::default() }
     }
 
-    /// The key, made by `prepare` where it is not here. Its `bytes` count from now on. A failed preparation leaves
-    /// nothing.
-    pub(super) async fn get(
-        &self,
-        name: Name,
-        bytes: usize,
-        prepare: impl Future<Output = Result<Arc<PreparedKey>, ApiError>>,
-    ) -> Result<Arc<PreparedKey>, ApiError> {
-        let cell = self.entry(name, bytes);
-        let key = cell.get_or_try_init(|| prepare).await.map(Arc::clone);
-        if key.is_err() {
-            self.forget(&name, &cell);
-        }
-        key
-    }
-
-    fn entry(&self, name: Name, bytes: usize) -> Arc<OnceCell<Arc<PreparedKey>>> {
+    /// The key, if it is here.
+    pub(super) fn get(&self, name: &Name) -> Option<Arc<PreparedKey>> {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
-        if let Some(entry) = state.entries.get_mut(&name) {
+        let found = state.entries.get_mut(name).map(|entry| {
             entry.used = now;
-            let key = Arc::clone(&entry.key);
-            state.hits += 1;
-            return key;
+            Arc::clone(&entry.key)
+        });
+        match found {
+            Some(_) => state.hits += 1,
+            None => state.misses += 1,
         }
-        state.misses += 1;
-        while state.entries.values().map(|entry| entry.bytes).sum::<usize>() + bytes > self.capacity {
-            let oldest = state.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(name, _)| *name);
-            let Some(oldest) = oldest else { break };
+        found
+    }
+
+    /// Keeps a key that was prepared, and lets others go for it.
+    pub(super) fn insert(&self, name: Name, key: &Arc<PreparedKey>, bytes: usize) {
+        let mut state = self.state();
+        state.entries.remove(&name);
+        while state.bytes_of(|_| true) + bytes > self.capacity {
+            let owner = name.0;
+            let is_greedy = state.bytes_of(|other| other.0 == owner) + bytes > self.capacity / 2;
+            let own = state.oldest_of(|other| other.0 == owner).filter(|_| is_greedy);
+            let Some(oldest) = own.or_else(|| state.oldest_of(|_| true)) else { break };
             state.entries.remove(&oldest);
             state.evictions += 1;
         }
-        let key = Arc::new(OnceCell::new());
-        state.entries.insert(name, Entry { key: Arc::clone(&key), bytes, used: now });
-        key
-    }
-
-    /// Drops an entry, unless another one has taken its place.
-    fn forget(&self, name: &Name, cell: &Arc<OnceCell<Arc<PreparedKey>>>) {
-        let mut state = self.state();
-        if state.entries.get(name).is_some_and(|entry| Arc::ptr_eq(&entry.key, cell)) {
-            state.entries.remove(name);
-        }
+        state.clock += 1;
+        let used = state.clock;
+        state.entries.insert(name, Entry { key: Arc::clone(key), bytes, used });
     }
 
     pub(super) fn remove(&self, name: &Name) {
@@ -98,7 +96,7 @@ impl Cache {
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.state().entries.values().map(|entry| entry.bytes).sum()
+        self.state().bytes_of(|_| true)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

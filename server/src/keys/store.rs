@@ -41,6 +41,8 @@ pub(super) struct Store {
     place: Place,
     expire_after: Duration,
     index: Mutex<HashMap<Owner, BTreeMap<KeyId, StoredKey>>>,
+    /// Whoever changes what lies on the disk holds it.
+    changes: Mutex<()>,
 }
 
 /// Where keys lie.
@@ -62,7 +64,7 @@ impl Place {
             return Ok(directory.path().to_owned());
         }
         let made = tempfile::Builder::new().prefix("tiresias-keys-").tempdir()?;
-        fs::create_dir(made.path().join(INCOMING))?;
+        make(&made.path().join(INCOMING))?;
         Ok(temporary.insert(made).path().to_owned())
     }
 }
@@ -72,12 +74,14 @@ impl Store {
     pub(super) fn open(directory: &Path, expire_after: Duration) -> Result<Self, data::Error> {
         let index = prepare(directory, expire_after)
             .map_err(|source| data::Error::Io { path: directory.to_owned(), source })?;
-        Ok(Self { place: Place::Data(directory.to_owned()), expire_after, index: Mutex::new(index) })
+        let place = Place::Data(directory.to_owned());
+        Ok(Self { place, expire_after, index: Mutex::new(index), changes: Mutex::default() })
     }
 
     /// A store whose keys go with it.
     pub(super) fn temporary(expire_after: Duration) -> Self {
-        Self { place: Place::Temporary(Mutex::default()), expire_after, index: Mutex::default() }
+        let place = Place::Temporary(Mutex::default());
+        Self { place, expire_after, index: Mutex::default(), changes: Mutex::default() }
     }
 
     pub(super) fn find(&self, owner: &Owner, id: &KeyId) -> Option<StoredKey> {
@@ -99,7 +103,15 @@ impl Store {
 
     /// A file that is nobody's key yet.
     pub(super) fn incoming(&self) -> io::Result<NamedTempFile> {
-        NamedTempFile::new_in(self.place.directory()?.join(INCOMING))
+        let directory = self.place.directory()?.join(INCOMING);
+        match NamedTempFile::new_in(&directory) {
+            // Temporary directories are cleaned by others too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make(&directory)?;
+                NamedTempFile::new_in(&directory)
+            }
+            made => made,
+        }
     }
 
     /// Makes a checked upload a key: synced, then there by one rename.
@@ -111,15 +123,21 @@ impl Store {
     ) -> io::Result<StoredKey> {
         let root = self.place.directory()?;
         let directory = root.join(owner.0.to_string());
-        fs::create_dir_all(&directory)?;
         let (file, id) = upload.into_parts();
         let uploaded = SystemTime::now();
+        let expires = uploaded.checked_add(self.expire_after).ok_or(io::ErrorKind::InvalidInput)?;
         file.as_file().set_modified(uploaded)?;
         file.as_file().sync_all()?;
-        file.persist(directory.join(id.to_string())).map_err(|error| error.error)?;
-        sync_directory(&directory)?;
-        sync_directory(&root)?;
-        let key = StoredKey { id, parameters, uploaded, expires: uploaded + self.expire_after };
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        make(&directory)?;
+        let path = directory.join(id.to_string());
+        file.persist(&path).map_err(|error| error.error)?;
+        if let Err(error) = sync_directory(&directory).and_then(|()| sync_directory(&root)) {
+            // What may not be there after a crash is not there now.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        let key = StoredKey { id, parameters, uploaded, expires };
         // No one waits for the disk with the index in hand.
         self.index().entry(*owner).or_default().insert(id, key);
         Ok(key)
@@ -134,17 +152,38 @@ impl Store {
 
     /// Deletes a key. `false` where there is none, or its time is over.
     pub(super) fn remove(&self, owner: &Owner, id: &KeyId) -> io::Result<bool> {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.index().get(owner).and_then(|keys| keys.get(id)).copied();
         let Some(key) = known else { return Ok(false) };
+        self.unlink(owner, id)?;
+        Ok(key.expires > SystemTime::now())
+    }
+
+    /// Forgets a key whose file is gone.
+    pub(super) fn forget(&self, owner: &Owner, id: &KeyId) {
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_gone = self.path(owner, id).is_ok_and(|path| !path.exists());
+        if let Some(keys) = self.index().get_mut(owner).filter(|_| is_gone) {
+            keys.remove(id);
+        }
+    }
+
+    /// Deletes a file and what is known of it. The caller holds `changes`.
+    fn unlink(&self, owner: &Owner, id: &KeyId) -> io::Result<()> {
         let path = self.path(owner, id)?;
         match fs::remove_file(&path) {
-            // Another request has deleted it meanwhile.
+            // Someone else has deleted it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }
-        sync_directory(path.parent().unwrap_or(&path))?;
-        let removed = self.index().get_mut(owner).and_then(|keys| keys.remove(id));
-        Ok(removed.is_some() && key.expires > SystemTime::now())
+        match sync_directory(path.parent().unwrap_or(&path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            synced => synced?,
+        }
+        if let Some(keys) = self.index().get_mut(owner) {
+            keys.remove(id);
+        }
+        Ok(())
     }
 
     /// Deletes what has expired, and says what that was.
@@ -155,8 +194,14 @@ impl Store {
             expired.map(|key| (*owner, key.id)).collect::<Vec<_>>()
         };
         let expired: Vec<_> = self.index().iter().flat_map(expired).collect();
+        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         for (owner, id) in &expired {
-            if let Err(error) = self.remove(owner, id) {
+            // It may have been sent again meanwhile.
+            let is_expired = |key: &StoredKey| key.expires <= now;
+            if !self.index().get(owner).and_then(|keys| keys.get(id)).is_some_and(is_expired) {
+                continue;
+            }
+            if let Err(error) = self.unlink(owner, id) {
                 tracing::error!(kind = ?error.kind(), "an expired evaluation key could not be deleted");
             }
         }
@@ -193,9 +238,14 @@ fn prepare(
     expire_after: Duration,
 ) -> io::Result<HashMap<Owner, BTreeMap<KeyId, StoredKey>>> {
     let incoming = directory.join(INCOMING);
-    fs::create_dir_all(&incoming)?;
+    make(directory)?;
+    make(&incoming)?;
+    sync_directory(directory.parent().unwrap_or(directory))?;
     for entry in fs::read_dir(&incoming)? {
-        fs::remove_file(entry?.path())?;
+        let entry = entry?;
+        if let Err(error) = fs::remove_file(entry.path()) {
+            tracing::warn!(kind = ?error.kind(), "something in the directory of incoming keys is no file of ours");
+        }
     }
     let mut index: HashMap<Owner, BTreeMap<KeyId, StoredKey>> = HashMap::new();
     for entry in fs::read_dir(directory)? {
@@ -218,8 +268,12 @@ fn scan(path: &Path, expire_after: Duration) -> io::Result<Option<StoredKey>> {
     else {
         return Ok(None);
     };
+    // A link or a pipe is not ours, and may not be opened.
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
     let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
     let mut header = [0; 8];
     if file.read_exact(&mut header).is_err() {
         return Ok(None);
@@ -227,7 +281,16 @@ fn scan(path: &Path, expire_after: Duration) -> io::Result<Option<StoredKey>> {
     let parameters = EvaluationKey::expected(&header).ok();
     let whole = parameters.filter(|known| EvaluationKey::encoded_len(known) as u64 == metadata.len());
     let uploaded = metadata.modified()?;
-    Ok(whole.map(|parameters| StoredKey { id, parameters, uploaded, expires: uploaded + expire_after }))
+    let Some(expires) = uploaded.checked_add(expire_after) else { return Ok(None) };
+    Ok(whole.map(|parameters| StoredKey { id, parameters, uploaded, expires }))
+}
+
+/// Makes a directory of its owner alone, where there is none.
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

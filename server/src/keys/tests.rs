@@ -1,11 +1,7 @@
-use std::{
-    fs,
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{fs, path::Path};
 
 use tiresias_keys::{
-    Seed,
+    Digest, Seed,
     bootstrap_parameters::{INSECURE_N64_N256_Q50, N918_N2048_Q50, N918_N2048_Q50_L2},
 };
 
@@ -32,13 +28,13 @@ fn tenant(name: &str) -> TenantId {
 }
 
 /// Takes a frame through all steps of an upload.
-async fn store(keys: &Keys, name: &str, bytes: &[u8], id: KeyId) -> Result<StoredKey, ApiError> {
+fn store(keys: &Keys, name: &str, bytes: &[u8], id: KeyId) -> Result<StoredKey, ApiError> {
     let turn = keys.turn(&tenant(name))?;
     let mut upload = keys.upload(id, bytes.len())?;
     for chunk in bytes.chunks(100_000) {
         upload.take(chunk)?;
     }
-    keys.finish(turn, upload).await
+    keys.finish(&turn, upload)
 }
 
 fn files(directory: &Path) -> usize {
@@ -48,17 +44,17 @@ fn files(directory: &Path) -> usize {
 
 fn open(directory: &Path, policy: KeyPolicy) -> Keys {
     let mut keys = Keys::open(policy, None).unwrap();
-    keys.store = Arc::new(Store::open(directory, policy.expire_after).unwrap());
+    keys.store = Store::open(directory, policy.expire_after).unwrap();
     keys
 }
 
-#[tokio::test]
-async fn keys_are_their_tenants_and_outlive_the_process() {
+#[test]
+fn keys_are_their_tenants_and_outlive_the_process() {
     let directory = tempfile::tempdir().unwrap();
     let bytes = frame(&N918_N2048_Q50, 1);
     let id = KeyId::of_evaluation_key(&bytes);
     let keys = open(directory.path(), policy(1));
-    let stored = store(&keys, "a", &bytes, id).await.unwrap();
+    let stored = store(&keys, "a", &bytes, id).unwrap();
     assert_eq!((stored.id, stored.parameters), (id, &N918_N2048_Q50));
     assert_eq!(stored.expires, stored.uploaded + DAY);
     assert_eq!(keys.facts().0, 1);
@@ -66,7 +62,7 @@ async fn keys_are_their_tenants_and_outlive_the_process() {
     assert_eq!(keys.remove(&tenant("b"), &id), Err(ApiError::KeyUnknown));
     assert!(matches!(keys.turn(&tenant("a")), Err(ApiError::KeyLimit { limit: 1 })));
     // The same key of another tenant is another key.
-    store(&keys, "b", &bytes, id).await.unwrap();
+    store(&keys, "b", &bytes, id).unwrap();
 
     drop(keys);
     fs::write(directory.path().join("incoming/left over"), "half a key").unwrap();
@@ -79,28 +75,28 @@ async fn keys_are_their_tenants_and_outlive_the_process() {
     assert_eq!(files(directory.path()), 1);
 }
 
-#[tokio::test]
-async fn keys_end_when_their_time_is_over() {
+#[test]
+fn keys_end_when_their_time_is_over() {
     let directory = tempfile::tempdir().unwrap();
     let bytes = frame(&N918_N2048_Q50, 1);
     let id = KeyId::of_evaluation_key(&bytes);
     let keys = open(directory.path(), KeyPolicy { expire_after: Duration::ZERO, ..policy(4) });
-    store(&keys, "a", &bytes, id).await.unwrap();
+    store(&keys, "a", &bytes, id).unwrap();
     assert!(keys.find(&tenant("a"), &id).is_none() && keys.list(&tenant("a")).is_empty());
-    let prepared = keys.prepared(&tenant("a"), &id, &N918_N2048_Q50).await;
+    let prepared = keys.prepared(&tenant("a"), &id, &N918_N2048_Q50);
     assert!(matches!(prepared, Err(ApiError::KeyUnknown)));
     assert_eq!(files(directory.path()), 1);
     keys.sweep();
     assert_eq!(files(directory.path()), 0);
 }
 
-#[tokio::test]
-async fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
+#[test]
+fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let keys = open(directory.path(), policy(4));
     let good = frame(&N918_N2048_Q50, 1);
     let id = KeyId::of_evaluation_key(&good);
-    assert_eq!(store(&keys, "a", &good, KeyId::from_bytes([7; 32])).await, Err(ApiError::WrongKeyId));
+    assert_eq!(store(&keys, "a", &good, KeyId::from_bytes([7; 32])), Err(ApiError::WrongKeyId));
     let changed = |at: usize, value: u8| {
         let mut bytes = good.clone();
         bytes[at] ^= value;
@@ -108,27 +104,25 @@ async fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
     };
     for bad in [changed(0, 1), changed(5, 2), changed(5, 0x40), changed(6, 1)] {
         let id = KeyId::of_evaluation_key(&bad);
-        assert!(matches!(store(&keys, "a", &bad, id).await, Err(ApiError::MalformedKey(_))));
+        assert!(matches!(store(&keys, "a", &bad, id), Err(ApiError::MalformedKey(_))));
     }
     for at in [40, 23_500_000, good.len() - 20, good.len() - 1] {
         let bad = changed(at, 0x80);
         let renamed = KeyId::of_evaluation_key(&bad);
-        assert_eq!(store(&keys, "a", &bad, id).await, Err(ApiError::WrongKeyId));
-        assert!(matches!(store(&keys, "a", &bad, renamed).await, Err(ApiError::MalformedKey(_))));
+        assert_eq!(store(&keys, "a", &bad, id), Err(ApiError::WrongKeyId));
+        assert!(matches!(store(&keys, "a", &bad, renamed), Err(ApiError::MalformedKey(_))));
     }
     let turn = keys.turn(&tenant("a")).unwrap();
     let mut short = keys.upload(id, good.len()).unwrap();
     short.take(&good[1..]).unwrap_err();
-    assert!(matches!(
-        keys.finish(turn, short).await,
-        Err(ApiError::MalformedKey(_) | ApiError::IncompleteBody)
-    ));
+    assert!(matches!(keys.finish(&turn, short), Err(ApiError::MalformedKey(_) | ApiError::IncompleteBody)));
+    drop(turn);
     assert_eq!(files(directory.path()), 0);
-    store(&keys, "a", &good, id).await.unwrap();
+    store(&keys, "a", &good, id).unwrap();
 }
 
-#[tokio::test]
-async fn a_tenant_uploads_one_key_at_a_time_and_all_together_so_many() {
+#[test]
+fn a_tenant_uploads_one_key_at_a_time_and_all_together_so_many() {
     let keys = Keys::open(policy(4), None).unwrap();
     let first = keys.turn(&tenant("0")).unwrap();
     assert!(matches!(keys.turn(&tenant("0")), Err(ApiError::QueueFull)));
@@ -139,21 +133,23 @@ async fn a_tenant_uploads_one_key_at_a_time_and_all_together_so_many() {
     drop(others);
 }
 
-#[tokio::test]
-async fn a_key_is_prepared_once_checked_again_and_of_the_models_parameters() {
+#[test]
+fn a_key_is_prepared_once_checked_again_and_of_the_models_parameters() {
     let directory = tempfile::tempdir().unwrap();
     let keys = open(directory.path(), policy(4));
     let bytes = frame(&N918_N2048_Q50, 1);
     let id = KeyId::of_evaluation_key(&bytes);
-    store(&keys, "a", &bytes, id).await.unwrap();
+    store(&keys, "a", &bytes, id).unwrap();
     let a = tenant("a");
-    let (first, second) =
-        tokio::join!(keys.prepared(&a, &id, &N918_N2048_Q50), keys.prepared(&a, &id, &N918_N2048_Q50));
-    assert!(Arc::ptr_eq(&first.unwrap(), &second.unwrap()));
-    assert_eq!(keys.facts().2, [1, 1, 0]);
-    let other = keys.prepared(&a, &id, &N918_N2048_Q50_L2).await;
+    let prepare = || keys.prepared(&a, &id, &N918_N2048_Q50).unwrap();
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(prepare);
+        (prepare(), other.join().unwrap())
+    });
+    assert!(Arc::ptr_eq(&first, &second));
+    let other = keys.prepared(&a, &id, &N918_N2048_Q50_L2);
     assert!(matches!(other, Err(ApiError::KeyParameters { .. })));
-    let foreign = keys.prepared(&tenant("b"), &id, &N918_N2048_Q50).await;
+    let foreign = keys.prepared(&tenant("b"), &id, &N918_N2048_Q50);
     assert!(matches!(foreign, Err(ApiError::KeyUnknown)));
 
     // Damaged on this disk: it is gone, and the client is asked for it again.
@@ -163,36 +159,89 @@ async fn a_key_is_prepared_once_checked_again_and_of_the_models_parameters() {
     let mut damaged = bytes.clone();
     damaged[1 << 20] ^= 1;
     fs::write(owner.join(id.to_string()), damaged).unwrap();
-    assert!(matches!(keys.prepared(&a, &id, &N918_N2048_Q50).await, Err(ApiError::KeyUnknown)));
+    assert!(matches!(keys.prepared(&a, &id, &N918_N2048_Q50), Err(ApiError::KeyUnknown)));
     assert!(keys.find(&a, &id).is_none());
 }
 
-#[tokio::test]
-async fn the_cache_keeps_to_its_bytes_and_lets_no_holder_down() {
+#[test]
+fn a_key_whose_file_is_gone_is_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = open(directory.path(), policy(1));
+    let bytes = frame(&N918_N2048_Q50, 1);
+    let (a, id) = (tenant("a"), KeyId::of_evaluation_key(&bytes));
+    store(&keys, "a", &bytes, id).unwrap();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
+    assert!(keys.find(&a, &id).is_some(), "nothing has looked yet");
+    assert!(matches!(keys.prepared(&a, &id, &N918_N2048_Q50), Err(ApiError::KeyUnknown)));
+    assert!(keys.find(&a, &id).is_none());
+    // Its place is free, and the directories are made again.
+    store(&keys, "a", &bytes, id).unwrap();
+    assert!(keys.prepared(&a, &id, &N918_N2048_Q50).is_ok());
+}
+
+#[test]
+fn a_key_under_another_name_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = open(directory.path(), policy(2));
+    let (bytes, other) = (frame(&N918_N2048_Q50, 1), frame(&N918_N2048_Q50, 2));
+    let (id, other_id) = (KeyId::of_evaluation_key(&bytes), KeyId::of_evaluation_key(&other));
+    store(&keys, "a", &bytes, id).unwrap();
+    let owner = directory.path().join(Digest::of(tenant("a").as_str().as_bytes()).to_string());
+    fs::write(owner.join(id.to_string()), &other).unwrap();
+    assert!(matches!(keys.prepared(&tenant("a"), &id, &N918_N2048_Q50), Err(ApiError::KeyUnknown)));
+    assert!(keys.find(&tenant("a"), &other_id).is_none());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_of_ours_is_passed_over_and_directories_are_private() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = frame(&N918_N2048_Q50, 1);
+    let id = KeyId::of_evaluation_key(&bytes);
+    store(&open(directory.path(), policy(4)), "a", &bytes, id).unwrap();
+    let owner = directory.path().join(Digest::of(tenant("a").as_str().as_bytes()).to_string());
+    for path in [directory.path().join("incoming"), owner.clone()] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    fs::create_dir(directory.path().join("incoming/directory")).unwrap();
+    symlink(owner.join(id.to_string()), owner.join(KeyId::from_bytes([1; 32]).to_string())).unwrap();
+    let keys = open(directory.path(), policy(4));
+    assert_eq!(keys.list(&tenant("a")).len(), 1);
+}
+
+#[test]
+fn the_cache_keeps_to_its_bytes_and_lets_no_holder_down() {
     let parameters = &INSECURE_N64_N256_Q50;
     let key = EvaluationKey::from_bytes(&frame(parameters, 3), parameters).unwrap();
     let cache = Cache::new(250);
-    let name = |byte| (Owner::of(&tenant("a")), KeyId::from_bytes([byte; 32]));
-    let made = AtomicUsize::new(0);
-    let prepare = || async {
-        made.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(PreparedKey::new(&key)))
-    };
-    let first = cache.get(name(1), 100, prepare()).await.unwrap();
-    cache.get(name(2), 100, prepare()).await.unwrap();
-    assert!(Arc::ptr_eq(&first, &cache.get(name(1), 100, prepare()).await.unwrap()));
+    let name = |owner: &str, byte| (Owner::of(&tenant(owner)), KeyId::from_bytes([byte; 32]));
+    let prepared = || Arc::new(PreparedKey::new(&key));
+    let first = prepared();
+    assert!(cache.get(&name("a", 1)).is_none());
+    cache.insert(name("a", 1), &first, 100);
+    cache.insert(name("a", 2), &prepared(), 100);
+    assert!(Arc::ptr_eq(&first, &cache.get(&name("a", 1)).unwrap()));
     // Number 2 was used longest ago.
-    cache.get(name(3), 100, prepare()).await.unwrap();
-    assert_eq!((cache.bytes(), made.load(Ordering::Relaxed)), (200, 3));
-    assert!(Arc::ptr_eq(&first, &cache.get(name(1), 100, prepare()).await.unwrap()));
-    cache.get(name(2), 240, prepare()).await.unwrap();
-    assert_eq!((cache.bytes(), cache.counts()), (240, [2, 4, 3]));
+    cache.insert(name("a", 3), &prepared(), 100);
+    assert!(cache.get(&name("a", 2)).is_none());
+    assert!(Arc::ptr_eq(&first, &cache.get(&name("a", 1)).unwrap()));
+    cache.insert(name("a", 2), &prepared(), 240);
+    assert_eq!((cache.bytes(), cache.counts()), (240, [2, 2, 3]));
     assert_eq!(first.parameters(), parameters, "its holder has it still");
+    cache.insert(name("a", 2), &prepared(), 10);
+    cache.remove(&name("a", 2));
+    assert_eq!(cache.bytes(), 0);
 
-    let failed = cache.get(name(4), 10, async { Err(ApiError::Internal) }).await;
-    assert!(matches!(failed, Err(ApiError::Internal)));
-    assert_eq!(cache.bytes(), 240, "a failure leaves nothing");
-    cache.get(name(4), 10, prepare()).await.unwrap();
-    cache.remove(&name(4));
-    assert_eq!(cache.bytes(), 240);
+    // A tenant that holds more than half makes room by itself.
+    cache.insert(name("b", 1), &prepared(), 90);
+    for byte in 1..9 {
+        cache.insert(name("a", byte), &prepared(), 80);
+    }
+    assert!(cache.get(&name("b", 1)).is_some());
+    // One that holds less takes from whoever was longest idle.
+    cache.insert(name("c", 1), &prepared(), 100);
+    assert!(cache.get(&name("b", 1)).is_some() && cache.bytes() <= 250);
 }

@@ -55,15 +55,21 @@ impl Upload {
         Ok(parameters)
     }
 
-    /// Checks the whole: its length, its name, and that it decodes.
-    pub(super) fn check(&self) -> Result<&'static BootstrapParameters, ApiError> {
+    /// Checks the length of the whole and its name.
+    pub(super) fn check_name(&mut self) -> Result<(), ApiError> {
         if self.received != self.declared {
             return Err(ApiError::IncompleteBody);
         }
-        let parameters = self.parameters()?;
-        if *self.id.as_bytes() != <[u8; 32]>::from(self.hash.clone().finalize()) {
-            return Err(ApiError::WrongKeyId);
+        self.parameters()?;
+        match *self.id.as_bytes() == <[u8; 32]>::from(self.hash.finalize_reset()) {
+            true => Ok(()),
+            false => Err(ApiError::WrongKeyId),
         }
+    }
+
+    /// Checks that the whole decodes.
+    pub(super) fn decode(&self) -> Result<&'static BootstrapParameters, ApiError> {
+        let parameters = self.parameters()?;
         let mut bytes = Vec::with_capacity(self.declared);
         let mut file = self.file.as_file();
         let read = file.rewind().and_then(|()| file.take(self.declared as u64).read_to_end(&mut bytes));
