@@ -5,13 +5,17 @@
 mod authority;
 mod common;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use authority::{Authority, TLS};
 use common::{
     Gateway, Setup,
     http::{Connection, Reply, client_config, head, request},
 };
+use http_body_util::Full;
+use hyper::{Request, body::Bytes, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
 use tiresias_keys::{EvaluationKey, KeyId, Seed, bootstrap_parameters::N918_N2048_Q50};
 
 /// A conforming frame of uniform residues, 23.5 MB.
@@ -151,6 +155,34 @@ fn a_crash_during_an_upload_leaves_no_key() {
     assert!(!started());
     expect(&ask(&gateway, "GET", &path), 404, "key_unknown");
     expect(&put(&gateway, &path, &FRAME), 201, "");
+}
+
+#[tokio::test]
+async fn http2_carries_a_key() {
+    let gateway = Setup::model("flooded").with_data().start();
+    let mut config = gateway.client_config();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let mut send = async |method: &str, body: &'static [u8]| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{}", gateway.url, path(&FRAME)))
+            .header("content-length", body.len())
+            .body(Full::<Bytes>::from(body))
+            .unwrap();
+        sender.send_request(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(send("PUT", &FRAME).await, 201);
+    assert_eq!(send("GET", b"").await, 200);
+    // It is there: its body is not read.
+    assert_eq!(send("PUT", &FRAME).await, 200);
+    assert_eq!(send("DELETE", b"").await, 204);
+    assert_eq!(send("GET", b"").await, 404);
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl FileKeys {
             && (largest.div_ceil(1 << 20)..=1 << 20).contains(&self.cache_mib);
         if !in_range {
             return Err(Error::Rule(
-                "keys: per_tenant 1 to 1024, expire_after_days 1 to 3650, cache_mib 260 to 1048576",
+                "keys: per_tenant 1 to 1024, expire_after_days 1 to 3650, cache_mib 259 to 1048576",
             ));
         }
         Ok(KeyPolicy {
