@@ -131,7 +131,7 @@ impl Decider {
         let glwe = self.policy.bootstrap.glwe();
         let (q, zone) = (glwe.modulus(), u128::from(self.policy.zone));
         let phase =
-            if is_won { zone * q >> self.score_bits } else { q - ((zone + 1) * q >> self.score_bits) };
+            if is_won { (zone * q) >> self.score_bits } else { q - (((zone + 1) * q) >> self.score_bits) };
         LweCiphertext::trivial(glwe, phase as u64)
     }
 
