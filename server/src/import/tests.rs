@@ -57,8 +57,66 @@ fn steps_behind_the_head_are_named() {
     assert_eq!(ignored("gemm_softmax.onnx"), ["Softmax"]);
     assert!(ignored("mlp_torch.onnx").is_empty());
     assert_eq!(ignored("mlp_keras.onnx"), ["Softmax"]);
+    assert_eq!(ignored("mlp/torch_three.onnx"), ["Softmax"]);
+    assert_eq!(ignored("mlp/keras_norm_before.onnx"), ["Sigmoid"]);
+    let binary = ["Sigmoid", "Sub", "Concat", "ArgMax", "ArrayFeatureExtractor", "Reshape"];
+    assert_eq!(ignored("mlp_sklearn_binary.onnx"), binary);
     assert_eq!(ignored("sklearn_binary.onnx"), ["post_transform LOGISTIC"]);
     assert_eq!(ignored("sklearn_multi.onnx"), ["post_transform SOFTMAX", "Normalizer"]);
+}
+
+/// Compares scores with recorded ones, which come from 32-bit floats.
+fn assert_recorded(name: &str, head: &ImportedHead, rows: &[Vec<f64>], file: &Value) {
+    let scores = file["scores"].as_array().unwrap();
+    assert_eq!(scores.len(), rows.len());
+    for (row, scores) in rows.iter().zip(scores) {
+        let (got, scores) = (head.scores(row), numbers(scores));
+        assert_eq!(got.len(), scores.len(), "{name}");
+        for (got, score) in got.iter().zip(scores) {
+            assert!((got - score).abs() <= 1e-5 * (1.0 + score.abs()), "{name}: {got} is not {score}");
+        }
+    }
+    match file["classes"].as_array() {
+        Some(classes) => {
+            assert!(head.labels().iter().eq(classes.iter().map(|class| class.as_str().unwrap())))
+        }
+        None => assert_eq!(head.labels()[0], "class 0"),
+    }
+}
+
+#[test]
+fn heads_with_hidden_layers_give_the_scores_of_their_runtimes() {
+    for (name, neurons) in [
+        ("keras_norm_before", &[5, 4][..]),
+        ("keras_norm_behind", &[5]),
+        ("sklearn_double", &[6, 4]),
+        ("sklearn_zipmap", &[5]),
+        ("torch_three", &[6, 4, 4]),
+    ] {
+        let head = read_head("head.onnx", &fixture(&format!("mlp/{name}.onnx"))).unwrap().head;
+        let ImportedHead::Mlp(mlp) = &head else { panic!("{name}: hidden layers") };
+        assert!(mlp.hidden().iter().map(HiddenLayer::neurons).eq(neurons.iter().copied()), "{name}");
+        let file: Value = serde_json::from_slice(&fixture(&format!("mlp/{name}.json"))).unwrap();
+        let rows: Vec<_> = file["rows"].as_array().unwrap().iter().map(numbers).collect();
+        assert_recorded(name, &head, &rows, &file);
+    }
+}
+
+#[test]
+fn the_demonstration_heads_give_the_scores_of_onnxruntime() {
+    let demo = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../client/demo");
+    let expected: Value = serde_json::from_slice(&fixture("mlp/demo.json")).unwrap();
+    for (name, file) in expected.as_object().unwrap() {
+        let head = read_head(name, &std::fs::read(demo.join(name)).unwrap()).unwrap().head;
+        let table = std::fs::read_to_string(demo.join(name.replace("_mlp.onnx", ".csv"))).unwrap();
+        let lines: Vec<_> = table.lines().skip(1).collect();
+        let row = |at: f64| {
+            let fields = lines[at as usize].split(',').skip(1);
+            fields.map(|field| field.parse().unwrap()).collect()
+        };
+        let rows: Vec<Vec<f64>> = numbers(&file["rows"]).into_iter().map(row).collect();
+        assert_recorded(name, &head, &rows, file);
+    }
 }
 
 /// A net that Keras trained: logarithms of its probabilities differ as its scores do.

@@ -5,6 +5,8 @@ use prost::Message;
 use super::proto::{Attribute, Dimension, OperatorSet, Shape, Type};
 use super::*;
 
+mod mlp;
+
 /// A float tensor of the given sides that counts 1, 2, 3, ...
 fn tensor(name: &str, dims: &[i64]) -> Tensor {
     let count = dims.iter().product::<i64>();
