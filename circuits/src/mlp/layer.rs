@@ -14,7 +14,7 @@ pub struct QuantizedLayer {
 impl QuantizedLayer {
     /// Builds a layer of n neurons from `weight` in row order (shape \[n, inputs\]), n increasing lists of thresholds, and
     /// the least and largest sum of each neuron that its circle must hold. What does not fit is refused by
-    /// [`QuantizedMlp::new`].
+    /// [`super::QuantizedMlp::new`].
     #[must_use]
     pub fn new(
         weight_bits: u32,
