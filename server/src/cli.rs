@@ -124,8 +124,8 @@ pub struct LabelArgs {
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The trained head: .onnx (Gemm, MatMul + Add, LinearClassifier with or without Scaler) or .safetensors
-    /// (weight of K x d, bias of K)
+    /// The trained head: .onnx (Gemm, MatMul + Add, LinearClassifier with or without Scaler; up to three hidden layers
+    /// with Relu in front) or .safetensors (weight of K x d, bias of K)
     pub head: PathBuf,
     /// Features to calibrate the quantizer on, .npy or .csv, one row a sample
     #[arg(long, value_name = "FILE")]
