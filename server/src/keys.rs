@@ -13,7 +13,7 @@ mod tests;
 mod upload;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -41,6 +41,8 @@ const UPLOADS: usize = 16;
 pub struct KeyPolicy {
     /// Keys of one tenant.
     pub per_tenant: usize,
+    /// Bytes on disk of all tenants' keys, those on their way in included.
+    pub total_bytes: u64,
     /// Time from a key's upload until it is gone.
     pub expire_after: Duration,
     /// Memory for prepared keys.
@@ -53,8 +55,8 @@ pub(crate) struct Keys {
     store: Store,
     cache: Cache,
     uploads: Arc<Semaphore>,
-    /// Tenants with a key on its way in: one each.
-    uploading: Arc<Mutex<HashSet<Owner>>>,
+    /// Tenants with a key on its way in, one each, and its bytes.
+    uploading: Arc<Mutex<HashMap<Owner, u64>>>,
     /// Whoever decodes a whole key holds it: there is memory for one at a time.
     decoding: Mutex<()>,
 }
@@ -62,7 +64,7 @@ pub(crate) struct Keys {
 /// The right to upload one key.
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,
-    uploading: Arc<Mutex<HashSet<Owner>>>,
+    uploading: Arc<Mutex<HashMap<Owner, u64>>>,
     owner: Owner,
 }
 
@@ -114,18 +116,27 @@ impl Keys {
         }
     }
 
-    /// A place to upload a key; refused where the tenant has its number of keys, uploads one already, or all places are
-    /// taken.
-    pub(crate) fn turn(&self, tenant: &TenantId) -> Result<Turn, ApiError> {
+    /// A place to upload a key of so many bytes; refused where the tenant has its number of keys, uploads one already, or
+    /// all places or all bytes are taken.
+    pub(crate) fn turn(&self, tenant: &TenantId, bytes: usize) -> Result<Turn, ApiError> {
         let owner = Owner::of(tenant);
         let permit = Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| ApiError::QueueFull)?;
-        if !self.uploading.lock().unwrap_or_else(PoisonError::into_inner).insert(owner) {
-            return Err(ApiError::QueueFull);
+        {
+            let mut uploading = self.uploading.lock().unwrap_or_else(PoisonError::into_inner);
+            if uploading.contains_key(&owner) {
+                return Err(ApiError::QueueFull);
+            }
+            uploading.insert(owner, bytes as u64);
         }
         let turn = Turn { _permit: permit, uploading: Arc::clone(&self.uploading), owner };
         // Counted with the place in hand: no other upload of this tenant can end in between.
         if self.store.list(&owner).len() >= self.policy.per_tenant {
             return Err(ApiError::KeyLimit { limit: self.policy.per_tenant });
+        }
+        let on_their_way: u64 = self.uploading.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        if self.store.totals().1 + on_their_way > self.policy.total_bytes {
+            tracing::error!("the evaluation keys of all tenants take all of `[keys] total_mib`");
+            return Err(ApiError::Storage);
         }
         Ok(turn)
     }

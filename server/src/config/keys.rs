@@ -14,13 +14,14 @@ use crate::keys::KeyPolicy;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FileKeys {
     per_tenant: usize,
+    total_mib: u64,
     expire_after_days: u64,
     cache_mib: usize,
 }
 
 impl Default for FileKeys {
     fn default() -> Self {
-        Self { per_tenant: 4, expire_after_days: 90, cache_mib: 1024 }
+        Self { per_tenant: 4, total_mib: 16_384, expire_after_days: 90, cache_mib: 1024 }
     }
 }
 
@@ -29,15 +30,17 @@ impl FileKeys {
         // A key that the cache could not hold would be prepared again for each request.
         let largest = BootstrapParameters::ALL.map(PreparedKey::bytes).into_iter().max().unwrap_or_default();
         let in_range = (1..=1024).contains(&self.per_tenant)
+            && (1..=1 << 30).contains(&self.total_mib)
             && (1..=3650).contains(&self.expire_after_days)
             && (largest.div_ceil(1 << 20)..=1 << 20).contains(&self.cache_mib);
         if !in_range {
             return Err(Error::Rule(
-                "keys: per_tenant 1 to 1024, expire_after_days 1 to 3650, cache_mib 259 to 1048576",
+                "keys: per_tenant 1 to 1024, total_mib 1 to 1073741824, expire_after_days 1 to 3650, cache_mib 259 to 1048576",
             ));
         }
         Ok(KeyPolicy {
             per_tenant: self.per_tenant,
+            total_bytes: self.total_mib << 20,
             expire_after: Duration::from_secs(self.expire_after_days * 86_400),
             cache_bytes: self.cache_mib << 20,
         })

@@ -63,7 +63,7 @@ impl Gateway {
         if let Some(key) = self.keys.find(&tenant.id, &id) {
             return Ok(respond_json(StatusCode::OK, &describe(&key)));
         }
-        let turn = self.keys.turn(&tenant.id)?;
+        let turn = self.keys.turn(&tenant.id, length)?;
         let upload = self.keys.upload(id, length)?;
         let patience = self.settings.load().limits.body_timeout;
         let upload = receive(request.into_body(), upload, patience).await?;

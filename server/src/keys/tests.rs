@@ -10,7 +10,7 @@ use super::*;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn policy(per_tenant: usize) -> KeyPolicy {
-    KeyPolicy { per_tenant, expire_after: DAY, cache_bytes: 300 << 20 }
+    KeyPolicy { per_tenant, total_bytes: 1 << 30, expire_after: DAY, cache_bytes: 300 << 20 }
 }
 
 /// A key of uniform residues: here it is as good as one that encrypts something.
@@ -29,7 +29,7 @@ fn tenant(name: &str) -> TenantId {
 
 /// Takes a frame through all steps of an upload.
 fn store(keys: &Keys, name: &str, bytes: &[u8], id: KeyId) -> Result<StoredKey, ApiError> {
-    let turn = keys.turn(&tenant(name))?;
+    let turn = keys.turn(&tenant(name), bytes.len())?;
     let mut upload = keys.upload(id, bytes.len())?;
     for chunk in bytes.chunks(100_000) {
         upload.take(chunk)?;
@@ -60,7 +60,7 @@ fn keys_are_their_tenants_and_outlive_the_process() {
     assert_eq!(keys.facts().0, 1);
     assert!(keys.find(&tenant("b"), &id).is_none() && keys.list(&tenant("b")).is_empty());
     assert_eq!(keys.remove(&tenant("b"), &id), Err(ApiError::KeyUnknown));
-    assert!(matches!(keys.turn(&tenant("a")), Err(ApiError::KeyLimit { limit: 1 })));
+    assert!(matches!(keys.turn(&tenant("a"), 0), Err(ApiError::KeyLimit { limit: 1 })));
     // The same key of another tenant is another key.
     store(&keys, "b", &bytes, id).unwrap();
 
@@ -112,7 +112,7 @@ fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
         assert_eq!(store(&keys, "a", &bad, id), Err(ApiError::WrongKeyId));
         assert!(matches!(store(&keys, "a", &bad, renamed), Err(ApiError::MalformedKey(_))));
     }
-    let turn = keys.turn(&tenant("a")).unwrap();
+    let turn = keys.turn(&tenant("a"), 0).unwrap();
     let mut short = keys.upload(id, good.len()).unwrap();
     short.take(&good[1..]).unwrap_err();
     assert!(matches!(keys.finish(&turn, short), Err(ApiError::MalformedKey(_) | ApiError::IncompleteBody)));
@@ -124,12 +124,12 @@ fn what_is_no_key_of_its_name_is_refused_and_leaves_nothing() {
 #[test]
 fn a_tenant_uploads_one_key_at_a_time_and_all_together_so_many() {
     let keys = Keys::open(policy(4), None).unwrap();
-    let first = keys.turn(&tenant("0")).unwrap();
-    assert!(matches!(keys.turn(&tenant("0")), Err(ApiError::QueueFull)));
-    let others: Vec<_> = (1..UPLOADS).map(|name| keys.turn(&tenant(&name.to_string())).unwrap()).collect();
-    assert!(matches!(keys.turn(&tenant("one more")), Err(ApiError::QueueFull)));
+    let first = keys.turn(&tenant("0"), 0).unwrap();
+    assert!(matches!(keys.turn(&tenant("0"), 0), Err(ApiError::QueueFull)));
+    let others: Vec<_> = (1..UPLOADS).map(|name| keys.turn(&tenant(&name.to_string()), 0).unwrap()).collect();
+    assert!(matches!(keys.turn(&tenant("one more"), 0), Err(ApiError::QueueFull)));
     drop(first);
-    keys.turn(&tenant("0")).unwrap();
+    keys.turn(&tenant("0"), 0).unwrap();
     drop(others);
 }
 
@@ -161,6 +161,24 @@ fn a_key_is_prepared_once_checked_again_and_of_the_models_parameters() {
     fs::write(owner.join(id.to_string()), damaged).unwrap();
     assert!(matches!(keys.prepared(&a, &id, &N918_N2048_Q50), Err(ApiError::KeyUnknown)));
     assert!(keys.find(&a, &id).is_none());
+}
+
+#[test]
+fn all_tenants_together_have_so_many_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = frame(&N918_N2048_Q50, 1);
+    let id = KeyId::of_evaluation_key(&bytes);
+    let total_bytes = 2 * bytes.len() as u64;
+    let keys = open(directory.path(), KeyPolicy { total_bytes, ..policy(4) });
+    store(&keys, "a", &bytes, id).unwrap();
+    // A key on its way in counts.
+    let on_its_way = keys.turn(&tenant("b"), bytes.len()).unwrap();
+    assert!(matches!(keys.turn(&tenant("c"), bytes.len()), Err(ApiError::Storage)));
+    drop(on_its_way);
+    store(&keys, "c", &bytes, id).unwrap();
+    assert_eq!(store(&keys, "d", &bytes, id), Err(ApiError::Storage));
+    keys.remove(&tenant("a"), &id).unwrap();
+    store(&keys, "d", &bytes, id).unwrap();
 }
 
 #[test]
