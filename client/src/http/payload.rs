@@ -10,10 +10,13 @@ use std::{
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use indicatif::ProgressBar;
-use tokio::time::error::Elapsed;
+use tokio::time::{Instant, error::Elapsed};
 
 /// Bytes of one portion.
 const PORTION: usize = 64 << 10;
+
+/// An upload may take this long for each byte, 16 seconds for a MiB: a gateway waits no longer either.
+const PER_BYTE: Duration = Duration::from_nanos((16_000_000_000 >> 20) + 1);
 
 /// Bytes in memory and, for an upload, the bar that counts those on their way. A clone begins at the first byte again.
 #[derive(Clone)]
@@ -28,18 +31,22 @@ impl Payload {
     }
 
     /// The output of the future that sends this payload and reads the answer. An upload may take as long as its bytes
-    /// keep flowing: `limit` then bounds how long none does. Any other exchange takes at most `limit` as a whole.
+    /// keep flowing, and not too slowly: `limit` then bounds how long none does, and what all take besides the time that
+    /// their number allows. Any other exchange takes at most `limit` as a whole.
     pub(super) async fn within<F: Future>(
         limit: Duration,
         progress: Option<ProgressBar>,
         exchange: F,
     ) -> Result<F::Output, Elapsed> {
         let mut exchange = pin!(exchange);
+        let started = Instant::now();
         loop {
-            let before = progress.as_ref().map(ProgressBar::position);
-            match tokio::time::timeout(limit, &mut exchange).await {
-                Err(_) if progress.as_ref().map(ProgressBar::position) != before => {}
-                outcome => return outcome,
+            let before = progress.as_ref().map_or(0, ProgressBar::position);
+            let outcome = tokio::time::timeout(limit, &mut exchange).await;
+            let sent = progress.as_ref().map_or(0, ProgressBar::position);
+            let allowed = limit + PER_BYTE.saturating_mul(sent.try_into().unwrap_or(u32::MAX));
+            if outcome.is_ok() || sent == before || started.elapsed() > allowed {
+                return outcome;
             }
         }
     }
@@ -99,10 +106,20 @@ mod tests {
         let flowing = async {
             for _ in 0..9 {
                 tokio::time::sleep(Duration::from_secs(6)).await;
-                bar.inc(1);
+                bar.inc(1 << 20);
             }
         };
         Payload::within(limit, Some(bar.clone()), flowing).await.unwrap();
+        let bar = ProgressBar::hidden();
+        let trickling = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                bar.inc(1);
+            }
+        };
+        let given_up = Payload::within(limit, Some(bar.clone()), trickling);
+        let given_up: Result<(), _> = tokio::time::timeout(Duration::from_secs(60), given_up).await.unwrap();
+        assert!(given_up.is_err());
         let slow = || tokio::time::sleep(Duration::from_secs(21));
         assert!(Payload::within(limit, Some(bar), slow()).await.is_err());
         assert!(Payload::within(limit, None, slow()).await.is_err());
