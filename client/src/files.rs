@@ -7,7 +7,12 @@ use std::{
     path::Path,
 };
 
+use zeroize::Zeroizing;
+
 use crate::Error;
+
+/// Memory for a secret that is not read from a file of known length, such as a pipe.
+const UNKNOWN_LENGTH: u64 = 64 << 10;
 
 /// Names the file that an operation failed on.
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
@@ -22,8 +27,20 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 /// The same from an open file.
 pub(crate) fn read_open(file: &File, path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let length = file.metadata().map_or(0, |metadata| metadata.len());
-    // One allocation, so that no copy of a secret is left where a vector grew.
     let mut bytes = Vec::with_capacity(length.min(limit) as usize + 1);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+/// Reads a file of at most `limit` bytes that holds a secret, into one place in memory that is wiped, whatever happens
+/// to the file meanwhile: a vector that grew would leave copies.
+pub(crate) fn read_secret(file: &File, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let limit = length.max(UNKNOWN_LENGTH).min(limit);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit as usize + 1));
     file.take(limit + 1).read_to_end(&mut bytes).map_err(at(path))?;
     if bytes.len() as u64 > limit {
         return Err(Error::TooLarge { path: path.to_owned() });
@@ -82,17 +99,24 @@ pub(crate) fn open_own_to_read(path: &Path) -> Result<File, Error> {
     open_regular(path, OpenOptions::new().read(true))
 }
 
-fn open_regular(path: &Path, options: &OpenOptions) -> Result<File, Error> {
+fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
     let not_regular = || Error::NotRegular { path: path.to_owned() };
     let named = fs::symlink_metadata(path).map_err(at(path))?;
     if !named.is_file() {
         return Err(not_regular());
     }
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // A link or a pipe that is put there now is not followed or waited for.
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
     let file = options.open(path).map_err(at(path))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        // A link that was put there in between.
+        // Another file that was put there in between.
         let opened = file.metadata().map_err(at(path))?;
         if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
             return Err(not_regular());
@@ -113,4 +137,29 @@ pub(crate) fn sync_directory_of(path: &Path) -> Result<(), Error> {
     #[cfg(not(unix))]
     let _ = path;
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_into_one_place() {
+        const LIMIT: u64 = 4096;
+        // Its length is not known before.
+        for length in [3000, LIMIT as usize] {
+            let (reader, mut writer) = io::pipe().unwrap();
+            writer.write_all(&vec![7; length]).unwrap();
+            drop(writer);
+            let file = File::from(OwnedFd::from(reader));
+            let bytes = read_secret(&file, Path::new("pipe"), LIMIT).unwrap();
+            assert_eq!((bytes.len(), bytes.capacity()), (length, LIMIT as usize + 1));
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = || read_secret(file.as_file(), file.path(), LIMIT);
+        file.as_file().set_len(LIMIT + 1).unwrap();
+        assert!(matches!(read(), Err(Error::TooLarge { .. })));
+    }
 }

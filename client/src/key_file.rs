@@ -89,13 +89,17 @@ impl KeyFile {
         let file = files::open_own_to_read(path)?;
         #[cfg(unix)]
         {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = file.metadata().map_err(files::at(path))?.permissions().mode();
-            if mode & 0o077 != 0 {
+            use std::os::unix::fs::MetadataExt as _;
+            let found = file.metadata().map_err(files::at(path))?;
+            if found.mode() & 0o077 != 0 {
                 return Err(fault(path, "other users can reach the key file: chmod 600 it"));
             }
+            // Whose file it is knows the key, or chose it.
+            if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+                return Err(fault(path, "the key file belongs to another user"));
+            }
         }
-        let mut bytes = Zeroizing::new(files::read_open(&file, path, MAXIMUM_BYTES)?);
+        let mut bytes = files::read_secret(&file, path, MAXIMUM_BYTES)?;
         let mut protection = Protection::FileMode;
         if sealed::is_sealed(&bytes) {
             let passphrase = passphrase()?;
@@ -333,7 +337,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn the_key_is_its_owners_alone() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
         let directory = tempfile::tempdir().unwrap();
         let (file, _, beside) = made(directory.path(), Protection::FileMode);
@@ -346,6 +350,12 @@ mod tests {
         }
         fs::set_permissions(&file.path, fs::Permissions::from_mode(0o400)).unwrap();
         KeyFile::open(&file.path, no_passphrase).unwrap();
+
+        // Only root can give a file away.
+        if chown(&file.path, Some(65_534), None).is_ok() {
+            let error = KeyFile::open(&file.path, no_passphrase).unwrap_err();
+            assert!(reason(&error).contains("another user"), "{error}");
+        }
 
         let link = directory.path().join("link");
         symlink(&file.path, &link).unwrap();

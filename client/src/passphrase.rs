@@ -76,7 +76,7 @@ fn from_file(path: &Path) -> Result<SecretString, Error> {
             return Err(Error::Passphrase("other users can reach its file: chmod 600 it"));
         }
     }
-    let bytes = Zeroizing::new(files::read_open(&file, path, MAXIMUM_FILE_BYTES)?);
+    let bytes = files::read_secret(&file, path, MAXIMUM_FILE_BYTES)?;
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     checked(

@@ -87,7 +87,7 @@ pub fn read(
 ) -> Result<State, Error> {
     let path = directory.join(FILE_NAME);
     let file = files::open_own(&path)?;
-    let mut bytes = Zeroizing::new(files::read_open(&file, &path, MAXIMUM_BYTES)?);
+    let mut bytes = files::read_secret(&file, &path, MAXIMUM_BYTES)?;
     if sealed::is_sealed(&bytes) {
         bytes = sealed::open(&bytes, passphrase()?, || Error::State)?;
     }

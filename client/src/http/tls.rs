@@ -1,6 +1,6 @@
 //! TLS 1.3 with client certificates, and what its failures mean.
 
-use std::{error::Error as StdError, io, path::Path, sync::Arc};
+use std::{error::Error as StdError, fs::File, io, path::Path, sync::Arc};
 
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -30,7 +30,8 @@ pub(super) fn config(args: &GatewayArgs) -> Result<ClientConfig, Error> {
         .with_root_certificates(roots);
     let mut config = match (&args.cert, &args.key) {
         (Some(cert), Some(key)) => {
-            let key = zeroize::Zeroizing::new(files::read(key, MAXIMUM_PEM_BYTES)?);
+            let file = File::open(key).map_err(files::at(key))?;
+            let key = files::read_secret(&file, key, MAXIMUM_PEM_BYTES)?;
             let key = PrivateKeyDer::from_pem_slice(&key)
                 .map_err(|_| Error::Tls("--key is not a PEM file with a private key"))?;
             builder
