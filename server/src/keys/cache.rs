@@ -56,20 +56,17 @@ impl Cache {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
-        let found = state.entries.get_mut(name).map(|entry| {
-            entry.used = now;
-            Arc::clone(&entry.key)
-        });
-        match found {
-            Some(_) => state.hits += 1,
-            None => state.misses += 1,
-        }
-        found
+        let entry = state.entries.get_mut(name)?;
+        entry.used = now;
+        let key = Arc::clone(&entry.key);
+        state.hits += 1;
+        Some(key)
     }
 
-    /// Keeps a key that was prepared, and lets others go for it.
+    /// Keeps a key that was missing and is now prepared, and lets others go for it.
     pub(super) fn insert(&self, name: Name, key: &Arc<PreparedKey>, bytes: usize) {
         let mut state = self.state();
+        state.misses += 1;
         state.entries.remove(&name);
         while state.bytes_of(|_| true) + bytes > self.capacity {
             let owner = name.0;
