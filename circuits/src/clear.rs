@@ -18,13 +18,7 @@ pub fn mlp(head: &QuantizedMlp, row: &[i64]) -> Result<(Vec<Vec<i64>>, Vec<i64>)
     check(head.shape(), row)?;
     let mut activations: Vec<Vec<i64>> = Vec::with_capacity(head.layers().len());
     for layer in head.layers() {
-        let inputs = activations.last().map_or(row, Vec::as_slice);
-        let neurons = layer.rows().zip(layer.thresholds());
-        let reached = neurons.map(|(weights, thresholds)| {
-            let sum = dot(weights, inputs);
-            thresholds.iter().filter(|threshold| sum >= **threshold).count() as i64
-        });
-        let reached = reached.collect();
+        let reached = layer.activations(activations.last().map_or(row, Vec::as_slice));
         activations.push(reached);
     }
     let scores = last_layer(head, activations.last().map_or(row, Vec::as_slice));

@@ -12,6 +12,7 @@ use tiresias_keys::BootstrapParameters;
 
 use super::{
     HiddenLayer, MlpHead, QuantizedLayer, QuantizedMlp,
+    layer::{squares, wide},
     ramp::{FloatNeuron, Inputs, Ramp},
 };
 use crate::{
@@ -197,18 +198,15 @@ fn quantize_layer(
         thresholds.push(list);
     }
 
-    let activations = |row: &Vec<i64>| {
-        let sums =
-            rows().map(|weights| weights.iter().zip(row).map(|(&w, &x)| i64::from(w) * x).sum::<i64>());
-        sums.zip(&thresholds).map(|(sum, list)| list.iter().filter(|t| sum >= **t).count() as i64).collect()
-    };
+    let ends = thresholds.iter().map(|list| (0, list.len() as i64)).collect();
+    let quantized = QuantizedLayer::new(bits, weight, thresholds, ranges);
     let outputs = Inputs {
-        rows: inputs.rows.iter().map(activations).collect(),
+        rows: inputs.rows.iter().map(|row| quantized.activations(row)).collect(),
         steps: output_steps,
         offsets: layer.shift().to_vec(),
-        ends: thresholds.iter().map(|list| (0, list.len() as i64)).collect(),
+        ends,
     };
-    Ok((QuantizedLayer::new(bits, weight, thresholds, ranges), outputs))
+    Ok((quantized, outputs))
 }
 
 /// The weights of a layer, and what a unit of each row is worth.
@@ -241,9 +239,7 @@ fn quantize_weights(neurons: &[FloatNeuron], options: &MlpOptions, is_first: boo
         let steps: Vec<f64> = places.iter().map(|places| or_one(largest / limit / places)).collect();
         let weight = round(&steps);
         let rows = neurons.first().map_or(1, |neuron| neuron.weights.len());
-        let norms = weight
-            .chunks_exact(rows)
-            .map(|row| row.iter().map(|&w| u128::from(w.unsigned_abs()).pow(2)).sum());
+        let norms = weight.chunks_exact(rows).map(|row| squares(wide(row).into_iter()));
         margin = sum_margin(options.bootstrap, norms.max().unwrap_or(0));
         weights = Weights { weight, steps, margin };
     }

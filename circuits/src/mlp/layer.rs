@@ -57,6 +57,19 @@ impl QuantizedLayer {
         self.weight.chunks_exact((self.weight.len() / self.neurons().max(1)).max(1))
     }
 
+    /// The sum of each neuron over a layer's inputs.
+    pub(crate) fn sums(&self, inputs: &[i64]) -> impl Iterator<Item = i64> {
+        self.rows().map(move |weights| weights.iter().zip(inputs).map(|(&w, &x)| i64::from(w) * x).sum())
+    }
+
+    /// The number of thresholds that each neuron's sum over a layer's inputs reaches.
+    pub(crate) fn activations(&self, inputs: &[i64]) -> Vec<i64> {
+        let reached = |(sum, thresholds): (i64, &Vec<i64>)| {
+            thresholds.iter().filter(|threshold| sum >= **threshold).count() as i64
+        };
+        self.sums(inputs).zip(&self.thresholds).map(reached).collect()
+    }
+
     /// The largest activation of each neuron.
     pub(crate) fn tops(&self) -> Vec<i64> {
         self.thresholds.iter().map(|thresholds| thresholds.len() as i64).collect()

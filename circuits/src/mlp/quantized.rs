@@ -298,12 +298,11 @@ impl QuantizedMlp {
         let inputs = std::iter::once(row).chain(activations.iter().map(Vec::as_slice));
         let beyond = |(index, inputs): (usize, &[i64])| {
             let neurons = self.neurons(index);
-            let rows = self.layers[index].rows().zip(&neurons).enumerate();
-            rows.filter(|(j, (weights, neuron))| {
-                let sum = weights.iter().zip(inputs).map(|(&w, &x)| i64::from(w) * x).sum();
-                neuron.is_beyond(self.public.bootstrap, self.unit(index, *j), sum)
-            })
-            .count()
+            let sums = self.layers[index].sums(inputs).zip(&neurons).enumerate();
+            let is_beyond = |(place, (sum, neuron)): &(usize, (i64, &Neuron<'_>))| {
+                neuron.is_beyond(self.public.bootstrap, self.unit(index, *place), *sum)
+            };
+            sums.filter(is_beyond).count()
         };
         inputs.take(self.layers.len()).enumerate().map(beyond).sum()
     }

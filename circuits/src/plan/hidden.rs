@@ -3,7 +3,7 @@
 
 use tiresias_keys::BootstrapParameters;
 
-use super::{HeadShape, LabelPolicy, Layout, Leak, MAXIMUM_WEIGHTS, Plan, Policy, Widths, search};
+use super::{HeadShape, LabelPolicy, Leak, MAXIMUM_WEIGHTS, Plan, Policy, Widths, search};
 use crate::{
     Error,
     bootstrap::noise::{log2_tail, margin_deviations, output_bound, output_variance},
@@ -208,13 +208,11 @@ pub(super) fn plan(
         }
     };
     let parameters = hidden.bootstrap.glwe();
-    let ciphertexts = shape.features.div_ceil(parameters.polynomial_size());
-    let layout = Layout { ciphertexts, block: shape.features.div_ceil(ciphertexts), classes_per_group: 1 };
     let answer = search::Answer { parameters, bits: answer_bits, results };
     let fitted = search::bootstrapped(&answer).ok_or(Error::HiddenDoNotFit(
         "exact scores leave no room for noise: use fewer weight bits in the last layer",
     ))?;
-    Ok(fitted.into_plan(shape, policy, Some(hidden), layout, parameters))
+    Ok(fitted.into_plan(shape, policy, Some(hidden), parameters))
 }
 
 /// Bits are all that is bounded: how many answers determine a head with hidden layers depends on the head.

@@ -3,7 +3,7 @@
 
 use tiresias_keys::BootstrapParameters;
 
-use super::{HeadShape, Layout, Leak, Plan, Policy, Widths, search};
+use super::{HeadShape, Leak, Plan, Policy, Widths, search};
 use crate::{
     Error,
     bootstrap::noise::{log2_tail, margin_deviations, output_bound},
@@ -147,12 +147,10 @@ impl LabelPolicy {
 /// The largest flood that fits under N ciphertext coefficients, at the smallest r.
 pub(super) fn plan(shape: HeadShape, policy: LabelPolicy) -> Option<Plan> {
     let parameters = policy.bootstrap.glwe();
-    let ciphertexts = shape.features.div_ceil(parameters.polynomial_size());
-    let layout = Layout { ciphertexts, block: shape.features.div_ceil(ciphertexts), classes_per_group: 1 };
     let results = output_bound(policy.bootstrap, policy.terms(&shape));
     let answer = search::Answer { parameters, bits: policy.answer_bits(&shape), results };
     let fitted = search::bootstrapped(&answer)?;
-    Some(fitted.into_plan(shape, Policy::Label(policy), None, layout, parameters))
+    Some(fitted.into_plan(shape, Policy::Label(policy), None, parameters))
 }
 
 /// Bits are all that a label bounds: how many labels determine a head depends on the head.

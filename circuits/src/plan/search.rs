@@ -147,9 +147,12 @@ impl Fitted {
         shape: HeadShape,
         policy: Policy,
         hidden: Option<HiddenLayers>,
-        layout: Layout,
         parameters: &'static Parameters,
     ) -> Plan {
+        let ciphertexts = shape.features.div_ceil(parameters.polynomial_size());
+        // Each sum goes into a bootstrap of its own.
+        let layout =
+            Layout { ciphertexts, block: shape.features.div_ceil(ciphertexts), classes_per_group: 1 };
         Plan {
             shape,
             policy,
