@@ -7,10 +7,13 @@
 mod forms;
 
 use serde::{Deserialize, Serialize};
-use tiresias_keys::{ConfigId, Parameters, Seed};
+use tiresias_keys::{ConfigId, Digest, Parameters, Seed};
 
-use crate::{Error, HeadShape, Plan, Quantizer, head::check_labels, plan::Policy, quantize::Scale};
-use forms::{HiddenForm, Implied, LabelForm};
+use crate::{
+    Calibration, Error, Explanation, Groups, HeadShape, Plan, Quantizer, head::check_labels, plan::Policy,
+    quantize::Scale,
+};
+use forms::{CalibrationForm, ExplainForm, HiddenForm, Implied, LabelForm};
 
 /// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
@@ -22,21 +25,39 @@ const FORMAT: &str = "tiresias-card/v2";
 const SCORES: &str = "scores";
 const LABEL: &str = "label";
 
-/// A checked circuit card.
+/// The longest text of a model card, in bytes.
+pub const MAXIMUM_ABOUT_BYTES: usize = 16 << 10;
+
+/// What a card is made of.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Card {
-    name: String,
-    version: u32,
-    labels: Vec<String>,
-    quantizer: Quantizer,
-    score_scale: f64,
-    plan: Plan,
-    gateway_seed: Seed,
+pub struct CardParts {
+    /// The model's name, by the rules of [`check_name`].
+    pub name: String,
+    /// The model's version, from 1.
+    pub version: u32,
+    /// One name a class.
+    pub labels: Vec<String>,
+    /// How features become integers.
+    pub quantizer: Quantizer,
+    /// score = scores_q * score_scale.
+    pub score_scale: f64,
+    /// The plan.
+    pub plan: Plan,
+    /// The gateway's published seed, one of the two that every mask is expanded from.
+    pub gateway_seed: Seed,
+    /// What the model owner lets clients see besides the scores.
+    pub explanation: Option<Explanation>,
+    /// The features that the quantizer was calibrated on, as a whole.
+    pub calibration: Option<Calibration>,
+    /// The digest of the backbone whose features the head was trained on, where the model owner pins one.
+    pub backbone: Option<Digest>,
+    /// What the model owner says of the model: intended use, limits.
+    pub about: Option<String>,
 }
 
-impl Card {
-    /// Assembles a card. Errors where the name, labels, quantizer or score scale break a rule or disagree with the
-    /// plan.
+impl CardParts {
+    /// The parts that every card has.
+    #[must_use]
     pub fn new(
         name: &str,
         version: u32,
@@ -45,37 +66,90 @@ impl Card {
         score_scale: f64,
         plan: Plan,
         gateway_seed: Seed,
-    ) -> Result<Self, Error> {
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            version,
+            labels,
+            quantizer,
+            score_scale,
+            plan,
+            gateway_seed,
+            explanation: None,
+            calibration: None,
+            backbone: None,
+            about: None,
+        }
+    }
+}
+
+/// A checked circuit card.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card(CardParts);
+
+impl Card {
+    /// Assembles a card. Errors where the name, labels, quantizer, score scale, explanation, calibration or text break a
+    /// rule or disagree with the plan.
+    pub fn new(parts: CardParts) -> Result<Self, Error> {
+        let (plan, labels) = (&parts.plan, &parts.labels);
         let shape = plan.shape();
-        check_name(name)?;
-        check_labels(&labels)?;
-        if version == 0 {
+        check_name(&parts.name)?;
+        check_labels(labels)?;
+        if parts.version == 0 {
             return Err(Error::OutOfRange { what: "a model version", rule: "1 or more" });
         }
         if plan.label_policy().is_some() && labels.iter().any(|label| label == REVIEW) {
             return Err(Error::OutOfRange { what: "the name of a class", rule: "another one than `review`" });
         }
-        if labels.len() != shape.classes {
-            return Err(Error::Shape { what: "labels", got: labels.len(), expected: shape.classes });
+        let classes = shape.classes / plan.rows_per_class();
+        if labels.len() != classes {
+            return Err(Error::Shape { what: "labels", got: labels.len(), expected: classes });
         }
-        if quantizer.bits() != shape.feature_bits {
+        if parts.quantizer.bits() != shape.feature_bits {
             return Err(Error::CardMismatch("feature width"));
         }
-        if !(score_scale.is_normal() && score_scale > 0.0) {
+        if !(parts.score_scale.is_normal() && parts.score_scale > 0.0) {
             return Err(Error::OutOfRange { what: "the score scale", rule: "a positive finite number" });
         }
-        Ok(Self { name: name.to_owned(), version, labels, quantizer, score_scale, plan, gateway_seed })
+        if parts.explanation.as_ref().and_then(Explanation::groups).map(Groups::grouping) != plan.grouping() {
+            return Err(Error::CardMismatch("number of groups"));
+        }
+        if parts.explanation.is_some() && plan.bootstrap().is_some() {
+            return Err(Error::OutOfRange { what: "an explanation", rule: "of a linear head's scores" });
+        }
+        let columns = [
+            parts.explanation.as_ref().and_then(Explanation::groups).map(|groups| groups.of_feature().len()),
+            parts.calibration.as_ref().map(|calibration| calibration.mean().len()),
+        ];
+        if let Some(got) = columns.into_iter().flatten().find(|columns| *columns != shape.features) {
+            return Err(Error::Shape {
+                what: "features of an explanation or calibration",
+                got,
+                expected: shape.features,
+            });
+        }
+        let is_text = |text: &String| {
+            text.len() <= MAXIMUM_ABOUT_BYTES && !text.contains(|c: char| c.is_control() && c != '\n')
+        };
+        if !parts.about.as_ref().is_none_or(is_text) {
+            return Err(Error::OutOfRange {
+                what: "the text about a model",
+                rule: "at most 16 KiB without control characters",
+            });
+        }
+        Ok(Self(parts))
     }
 
     /// The card's bytes. They are stored and served as they are: their SHA-256 is the config id.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let plan = &self.plan;
+        let parts = &self.0;
+        let plan = &parts.plan;
         let shape = plan.shape();
         let form = CardForm {
             format: FORMAT.to_owned(),
-            name: self.name.clone(),
-            version: self.version,
+            name: parts.name.clone(),
+            version: parts.version,
             policy: match plan.policy() {
                 Policy::Scores => SCORES.to_owned(),
                 Policy::Label(_) => LABEL.to_owned(),
@@ -87,17 +161,21 @@ impl Card {
             features: shape.features,
             feature_bits: shape.feature_bits,
             weight_bits: shape.weight_bits,
-            labels: self.labels.clone(),
-            feature_scale: match self.quantizer.scale() {
+            labels: parts.labels.clone(),
+            feature_scale: match parts.quantizer.scale() {
                 Scale::PerTensor(scale) => vec![*scale],
                 Scale::PerFeature { scales, .. } => scales.clone(),
             },
-            feature_offset: match self.quantizer.scale() {
+            feature_offset: match parts.quantizer.scale() {
                 Scale::PerTensor(_) => Vec::new(),
                 Scale::PerFeature { offsets, .. } => offsets.clone(),
             },
-            score_scale: self.score_scale,
-            gateway_seed: self.gateway_seed.to_string(),
+            score_scale: parts.score_scale,
+            explain: parts.explanation.as_ref().map(ExplainForm::of),
+            calibration: parts.calibration.as_ref().map(CalibrationForm::of),
+            backbone: parts.backbone.map(|digest| digest.to_string()),
+            about: parts.about.clone(),
+            gateway_seed: parts.gateway_seed.to_string(),
             implied: Implied::of(plan),
         };
         let mut bytes = serde_json::to_vec_pretty(&form).unwrap_or_default();
@@ -126,8 +204,13 @@ impl Card {
         };
         let label = form.label.as_ref().map(LabelForm::policy).transpose()?;
         let hidden = form.hidden.as_ref().map(HiddenForm::layers).transpose()?;
+        let explanation = form.explain.map(ExplainForm::explanation).transpose()?;
+        let groups = explanation.as_ref().and_then(Explanation::groups);
         let plan = match (form.policy.as_str(), label, hidden) {
-            (SCORES, None, None) => Plan::new(shape, form.privacy.parse()?)?,
+            (SCORES, None, None) => match groups {
+                Some(groups) => Plan::explained(shape, groups.grouping(), form.privacy.parse()?)?,
+                None => Plan::new(shape, form.privacy.parse()?)?,
+            },
             (LABEL, Some(label), None) => Plan::label(shape, label)?,
             (SCORES, None, Some(hidden)) => Plan::mlp(shape, hidden, None)?,
             (LABEL, Some(label), Some(hidden)) => Plan::mlp(shape, hidden, Some(label))?,
@@ -144,8 +227,19 @@ impl Card {
             (_, offsets) => Scale::PerFeature { scales: form.feature_scale, offsets },
         };
         let quantizer = Quantizer::new(form.feature_bits, form.features, scale)?;
-        let seed = Seed::from_hex(&form.gateway_seed)?;
-        let card = Self::new(&form.name, form.version, form.labels, quantizer, form.score_scale, plan, seed)?;
+        let card = Self::new(CardParts {
+            name: form.name,
+            version: form.version,
+            labels: form.labels,
+            quantizer,
+            score_scale: form.score_scale,
+            plan,
+            gateway_seed: Seed::from_hex(&form.gateway_seed)?,
+            explanation,
+            calibration: form.calibration.map(CalibrationForm::calibration).transpose()?,
+            backbone: form.backbone.as_deref().map(Digest::from_hex).transpose()?,
+            about: form.about,
+        })?;
         form.implied.check(&plan)?;
         Ok((card, ConfigId::of_card(bytes)))
     }
@@ -153,43 +247,67 @@ impl Card {
     /// The model's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The model's version, from 1.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        self.0.version
     }
 
     /// One name a class.
     #[must_use]
     pub fn labels(&self) -> &[String] {
-        &self.labels
+        &self.0.labels
     }
 
     /// How features become integers.
     #[must_use]
     pub fn quantizer(&self) -> &Quantizer {
-        &self.quantizer
+        &self.0.quantizer
     }
 
     /// score = scores_q * score_scale.
     #[must_use]
     pub fn score_scale(&self) -> f64 {
-        self.score_scale
+        self.0.score_scale
     }
 
     /// The plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.0.plan
     }
 
     /// The gateway's published seed, one of the two that every mask is expanded from.
     #[must_use]
     pub fn gateway_seed(&self) -> &Seed {
-        &self.gateway_seed
+        &self.0.gateway_seed
+    }
+
+    /// What the model owner lets clients see besides the scores.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&Explanation> {
+        self.0.explanation.as_ref()
+    }
+
+    /// The features that the quantizer was calibrated on, as a whole.
+    #[must_use]
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.0.calibration.as_ref()
+    }
+
+    /// The digest of the backbone whose features the head was trained on, where the model owner pins one.
+    #[must_use]
+    pub fn backbone(&self) -> Option<&Digest> {
+        self.0.backbone.as_ref()
+    }
+
+    /// What the model owner says of the model.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.0.about.as_deref()
     }
 }
 
@@ -228,6 +346,14 @@ struct CardForm {
     /// Empty, or one for each feature.
     feature_offset: Vec<f64>,
     score_scale: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    explain: Option<ExplainForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<CalibrationForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backbone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    about: Option<String>,
     gateway_seed: String,
     implied: Implied,
 }

@@ -30,14 +30,18 @@
 //! 7. [`scores`]: integers to plaintext and back, labels and margins.
 //! 8. [`bootstrap`]: programmable bootstrapping, its kernels and its noise.
 //! 9. [`label`], and `ladder`: the circuit of a label.
-//! 10. [`card`]: the circuit card, the public description that a client checks before it encrypts.
+//! 10. [`explain`]: contributions of feature groups, class-activation maps. [`drift`]: how far features lie from the
+//!     calibration.
+//! 11. [`card`]: the circuit card, the public description that a client checks before it encrypts.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
 pub mod card;
 pub mod clear;
+pub mod drift;
 mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod features;
 pub mod head;
 pub mod label;
@@ -49,7 +53,9 @@ pub mod quantize;
 pub mod scores;
 
 pub use card::Card;
+pub use drift::Calibration;
 pub use error::Error;
+pub use explain::{Explanation, Groups};
 pub use features::Features;
 pub use head::{LinearHead, QuantizedHead};
 pub use mlp::MlpHead;

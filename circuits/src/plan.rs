@@ -24,7 +24,7 @@ pub(crate) use label::FINDINGS_PER_ANSWER;
 pub use label::{Decision, LabelPolicy, MAXIMUM_ARGMAX_CLASSES};
 pub use shape::HeadShape;
 
-use crate::Error;
+use crate::{Error, explain::Grouping};
 
 /// The most features of one head.
 pub const MAXIMUM_FEATURES: usize = 16_384;
@@ -138,6 +138,7 @@ pub struct Plan {
     shape: HeadShape,
     policy: Policy,
     hidden: Option<HiddenLayers>,
+    grouping: Option<Grouping>,
     privacy: Privacy,
     parameters: &'static Parameters,
     layout: Layout,
@@ -151,6 +152,22 @@ impl Plan {
     pub fn new(shape: HeadShape, privacy: Privacy) -> Result<Self, Error> {
         shape.check()?;
         search::best(shape, privacy).ok_or(Error::DoesNotFit { plaintext_bits: shape.plaintext_bits() })
+    }
+
+    /// Plans a linear head of which the contributions of feature groups are answered beside the scores: of `shape`'s
+    /// classes each has 1 + G rows, and those are the classes of the plan's own shape.
+    pub fn explained(shape: HeadShape, grouping: Grouping, privacy: Privacy) -> Result<Self, Error> {
+        shape.check()?;
+        if !(1..=shape.features).contains(&grouping.groups)
+            || !(1..=shape.features).contains(&grouping.largest)
+        {
+            return Err(Error::OutOfRange {
+                what: "groups of features",
+                rule: "1 to the number of features",
+            });
+        }
+        let rows = shape.classes.saturating_mul(1 + grouping.groups);
+        Ok(Self { grouping: Some(grouping), ..Self::new(HeadShape { classes: rows, ..shape }, privacy)? })
     }
 
     /// Plans a head of which only the label is answered, under `flooded` privacy.
@@ -190,6 +207,18 @@ impl Plan {
     #[must_use]
     pub fn hidden(&self) -> Option<&HiddenLayers> {
         self.hidden.as_ref()
+    }
+
+    /// The groups of features whose contributions are answered, where they are.
+    #[must_use]
+    pub fn grouping(&self) -> Option<Grouping> {
+        self.grouping
+    }
+
+    /// Rows of the evaluated head for each class: its score, and the contributions of its groups.
+    #[must_use]
+    pub fn rows_per_class(&self) -> usize {
+        self.grouping.map_or(1, |grouping| 1 + grouping.groups)
     }
 
     /// The parameter set of the evaluation key that the circuit needs; none for a linear head's scores.
@@ -354,8 +383,10 @@ impl Plan {
         Leak {
             statistical_distance_log2: Some(distance.min(0.0)),
             bits_per_score: Some(bits),
-            vectors_to_determine: Some(shape.features + 1),
-            vectors_for_any_client: (shape.features * shape.weight_bits as usize).div_ceil(bits as usize),
+            // Contributions come without a bias, so each vector is an equation in a group's weights.
+            vectors_to_determine: Some(self.grouping.map_or(shape.features + 1, |grouping| grouping.largest)),
+            vectors_for_any_client: (shape.features * shape.weight_bits as usize)
+                .div_ceil(bits as usize * self.rows_per_class()),
         }
     }
 }

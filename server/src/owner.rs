@@ -48,6 +48,15 @@ pub enum Error {
     /// A thresholds file that is not a number a line.
     #[error("the thresholds file is not text with one number a line")]
     ThresholdsFile,
+    /// An explanation of a label or of hidden layers.
+    #[error("--explain-groups and --explain-map go with the scores of a head without hidden layers")]
+    Explanation,
+    /// Calibration rows that are no whole maps.
+    #[error("--explain-map: the rows of the calibration are not whole maps of that many locations")]
+    PartialMap,
+    /// A file that is not UTF-8 text.
+    #[error("{0} is not a file of UTF-8 text")]
+    Text(&'static str),
     /// A labels file that is not UTF-8 text.
     #[error("the labels file is not UTF-8 text with one label a line")]
     Labels,
@@ -71,6 +80,9 @@ impl Error {
             Self::NoHiddenLayers(_) => "no_hidden_layers",
             Self::Thresholds => "thresholds",
             Self::ThresholdsFile => "bad_thresholds",
+            Self::Explanation => "explanation",
+            Self::PartialMap => "partial_map",
+            Self::Text(_) => "bad_text",
             Self::Labels => "bad_labels",
             Self::Entropy(_) => "entropy",
             Self::Output(_) => "output",
@@ -89,6 +101,10 @@ fn read_thresholds(path: &Path) -> Result<Vec<f64>, Error> {
     let text = String::from_utf8(read_file(path, 2 << 20)?).map_err(|_| Error::ThresholdsFile)?;
     let numbers: Result<Vec<f64>, _> = text.lines().map(|line| line.trim().parse()).collect();
     numbers.map_err(|_| Error::ThresholdsFile)
+}
+
+fn read_text(path: &Path, option: &'static str) -> Result<String, Error> {
+    String::from_utf8(read_file(path, 2 << 20)?).map_err(|_| Error::Text(option))
 }
 
 fn read_labels(path: &Path) -> Result<Vec<String>, Error> {

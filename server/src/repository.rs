@@ -225,7 +225,9 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, Quantizer, quantize::Scale};
+    use tiresias_circuits::{
+        HeadShape, Plan, Privacy, QuantizedHead, Quantizer, card::CardParts, quantize::Scale,
+    };
     use tiresias_keys::Seed;
 
     use super::*;
@@ -237,7 +239,8 @@ mod tests {
         let plan = Plan::new(shape, Privacy::Flooded).unwrap();
         let labels = vec!["a".into(), "b".into()];
         let seed = Seed::from_bytes([1; 32]);
-        (Card::new("m", version, labels, quantizer, 0.25, plan, seed).unwrap(), StoredHead::Linear(head))
+        let parts = CardParts::new("m", version, labels, quantizer, 0.25, plan, seed);
+        (Card::new(parts).unwrap(), StoredHead::Linear(head))
     }
 
     #[test]

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
 use crate::{
-    Error, Plan,
+    Calibration, Error, Explanation, Groups, Plan,
+    explain::MapShape,
     mlp::MAXIMUM_HIDDEN_LAYERS,
     plan::{HiddenLayers, LabelPolicy, Policy},
 };
@@ -88,6 +89,64 @@ impl HiddenForm {
             range: self.range.parse()?,
             bootstrap: BootstrapParameters::by_name(&self.bootstrap)?,
         })
+    }
+}
+
+/// What a card states of explanations.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub(super) enum ExplainForm {
+    Groups {
+        names: Vec<String>,
+        /// The group of each feature, counted from 0.
+        of_feature: Vec<usize>,
+    },
+    Map {
+        height: usize,
+        width: usize,
+    },
+}
+
+impl ExplainForm {
+    pub(super) fn of(explanation: &Explanation) -> Self {
+        match explanation {
+            Explanation::Groups(groups) => {
+                Self::Groups { names: groups.names().to_vec(), of_feature: groups.of_feature().to_vec() }
+            }
+            Explanation::Map(map) => Self::Map { height: map.height(), width: map.width() },
+        }
+    }
+
+    pub(super) fn explanation(self) -> Result<Explanation, Error> {
+        match self {
+            Self::Groups { names, of_feature } => Groups::new(names, of_feature).map(Explanation::Groups),
+            Self::Map { height, width } => MapShape::new(height, width).map(Explanation::Map),
+        }
+    }
+}
+
+/// What a card states of the features that its quantizer was calibrated on.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CalibrationForm {
+    rows: usize,
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+    distance_limit: f64,
+}
+
+impl CalibrationForm {
+    pub(super) fn of(calibration: &Calibration) -> Self {
+        Self {
+            rows: calibration.rows(),
+            mean: calibration.mean().to_vec(),
+            deviation: calibration.deviation().to_vec(),
+            distance_limit: calibration.limit(),
+        }
+    }
+
+    pub(super) fn calibration(self) -> Result<Calibration, Error> {
+        Calibration::new(self.rows, self.mean, self.deviation, self.distance_limit)
     }
 }
 

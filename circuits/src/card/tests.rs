@@ -15,7 +15,11 @@ fn card() -> Card {
     let plan = Plan::new(shape, Privacy::Flooded).unwrap();
     let quantizer = Quantizer::new(8, 30, scale).unwrap();
     let labels = vec!["benign".into(), "malignant".into()];
-    Card::new("wdbc", 1, labels, quantizer, 0.001_234_5, plan, Seed::from_bytes([7; 32])).unwrap()
+    Card::new(parts("wdbc", labels, quantizer, plan)).unwrap()
+}
+
+fn parts(name: &str, labels: Vec<String>, quantizer: Quantizer, plan: Plan) -> CardParts {
+    CardParts::new(name, 1, labels, quantizer, 0.001_234_5, plan, Seed::from_bytes([7; 32]))
 }
 
 #[test]
@@ -76,7 +80,7 @@ fn label_card() -> Card {
     let quantizer = Quantizer::new(8, 30, Scale::PerTensor(0.5)).unwrap();
     let labels = vec!["a".into(), "b".into(), "c".into()];
     let plan = Plan::label(shape, policy).unwrap();
-    Card::new("triage", 3, labels, quantizer, 0.5, plan, Seed::from_bytes([7; 32])).unwrap()
+    Card::new(parts("triage", labels, quantizer, plan)).unwrap()
 }
 
 #[test]
@@ -124,7 +128,8 @@ fn hidden_card(decision: Option<Decision>) -> Card {
     };
     let quantized = QuantizedMlp::quantize(&head, &quantizer, &rows, &options).unwrap();
     let plan = quantized.plan().unwrap();
-    Card::new("mlp", 1, labels, quantizer, quantized.score_scale, plan, Seed::from_bytes([7; 32])).unwrap()
+    let score_scale = quantized.score_scale;
+    Card::new(CardParts { score_scale, ..parts("mlp", labels, quantizer, plan) }).unwrap()
 }
 
 #[test]
@@ -158,4 +163,62 @@ fn cards_of_hidden_layers_round_trip_and_cannot_downgrade() {
         }
         assert!(text.contains("\"neurons\": [\n      4\n    ]") && text.contains("\"activation_bits\": 4"));
     }
+}
+
+fn explained_card(explanation: Explanation) -> Card {
+    let shape = HeadShape { features: 30, classes: 2, feature_bits: 8, weight_bits: 8 };
+    let plan = match explanation.groups() {
+        Some(groups) => Plan::explained(shape, groups.grouping(), Privacy::Flooded).unwrap(),
+        None => Plan::new(shape, Privacy::Flooded).unwrap(),
+    };
+    let quantizer = Quantizer::new(8, 30, Scale::PerTensor(0.5)).unwrap();
+    let rows = Features::new((0..300).map(|i| f64::from(i * 11 % 17)).collect(), 30).unwrap();
+    Card::new(CardParts {
+        explanation: Some(explanation),
+        calibration: Calibration::of(&rows),
+        backbone: Some(Digest::of(b"backbone")),
+        about: Some("For training alone.\nNot for children.".into()),
+        ..parts("explained", vec!["a".into(), "b".into()], quantizer, plan)
+    })
+    .unwrap()
+}
+
+fn thirds() -> Explanation {
+    let names = vec!["size".into(), "shape".into(), "texture".into()];
+    Explanation::Groups(Groups::new(names, (0..30).map(|i| i % 3).collect()).unwrap())
+}
+
+#[test]
+fn explanations_calibration_backbone_and_text_round_trip_and_are_checked() {
+    let map = Explanation::Map(crate::explain::MapShape::new(7, 7).unwrap());
+    for card in [explained_card(thirds()), explained_card(map)] {
+        let (read, _) = Card::from_json(&card.to_json()).unwrap();
+        assert_eq!(read, card);
+    }
+    let text = String::from_utf8(explained_card(thirds()).to_json()).unwrap();
+    for (from, to) in [
+        ("\"vectors_to_determine\": 10", "\"vectors_to_determine\": 31"),
+        ("\"size\",", ""),
+        ("\"names\"", "\"named\""),
+        ("\"groups\": {", "\"group\": {"),
+        ("\"distance_limit\": ", "\"distance_limit\": 1000"),
+        ("\"rows\": 10", "\"rows\": 1"),
+        ("For training", "For\\u0007training"),
+        ("\"policy\": \"scores\"", "\"policy\": \"label\""),
+    ] {
+        assert!(text.contains(from), "the test's own text: {from}");
+        assert!(Card::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+    }
+}
+
+#[test]
+fn a_card_explains_as_its_plan_says() {
+    let Card(good) = explained_card(thirds());
+    let plan = Plan::new(*card().plan().shape(), Privacy::Flooded).unwrap();
+    assert!(Card::new(CardParts { explanation: None, ..good.clone() }).is_err());
+    assert!(Card::new(CardParts { plan, ..good.clone() }).is_err());
+    let shorter = Features::new(vec![0.5; 290], 29).unwrap();
+    assert!(Card::new(CardParts { calibration: Calibration::of(&shorter), ..good.clone() }).is_err());
+    let long = Some("x".repeat(MAXIMUM_ABOUT_BYTES + 1));
+    assert!(Card::new(CardParts { about: long, ..good }).is_err());
 }

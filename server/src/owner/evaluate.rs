@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use tiresias_circuits::{Card, clear, label::Label, scores};
+use tiresias_circuits::{Card, Explanation, clear, explain::Explained, label::Label, scores};
 
 use super::{Error, read_features};
 use crate::{cli::EvaluateArgs, repository::Repository};
@@ -24,16 +24,25 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
                 (json!({"index": index, "label": label}), format!("{index:>6}  {label}"))
             }
             None => {
-                let scores_q = model.head.answer(&row)?;
+                let rows_q = model.head.answer(&row)?;
+                let explained =
+                    card.explanation().and_then(Explanation::groups).map(|groups| groups.split(&rows_q));
+                let (scores_q, contributions_q) = match explained {
+                    Some(Explained { scores_q, contributions_q }) => (scores_q, Some(contributions_q)),
+                    None => (rows_q, None),
+                };
                 let reading = scores::read(&scores_q, card.score_scale());
                 let label = reading.class.and_then(|class| card.labels().get(class));
-                let line = json!({
+                let mut line = json!({
                     "index": index,
                     "label": label,
                     "scores_q": scores_q,
                     "scores": reading.scores,
                     "margin": reading.margin,
                 });
+                if let Some(contributions_q) = contributions_q {
+                    line["contributions_q"] = contributions_q.into();
+                }
                 let label = label.map_or("none", String::as_str);
                 (line, format!("{index:>6}  {label:<24} margin {:.4}", reading.margin))
             }

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use serde_json::json;
 use tiresias_circuits::{
-    Card, Features, Plan, Privacy, QuantizedHead, Quantizer, clear,
+    Calibration, Card, Explanation, Features, Groups, Plan, Privacy, QuantizedHead, Quantizer,
+    card::CardParts,
+    clear,
+    explain::MapShape,
     mlp::{MlpOptions, QuantizedMlp},
     plan::{ActivationRange, Decision, LabelPolicy},
     quantize::Granularity,
@@ -12,7 +15,7 @@ use tiresias_circuits::{
 };
 use tiresias_keys::{BootstrapParameters, Seed};
 
-use super::{Error, read_features, read_labels, read_thresholds};
+use super::{Error, read_features, read_labels, read_text, read_thresholds};
 use crate::{
     cli::{DecisionArg, ImportArgs, PolicyArg, PrecisionArg, RangeArg, ScaleArg},
     import::{self, ImportedHead},
@@ -55,24 +58,30 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         ScaleArg::PerTensor => Granularity::PerTensor,
     };
     let quantizer = Quantizer::calibrate(&calibration, args.bits, granularity)?;
-    let quantized = quantize(args, &head, &quantizer, &calibration)?;
-    let agreement = agreement(&head, &quantized, &quantizer, &calibration)?;
+    let explanation = explanation(args)?;
+    let quantized = quantize(args, &head, &quantizer, &calibration, explanation.as_ref())?;
+    let pooled = match explanation.as_ref().and_then(Explanation::map) {
+        Some(map) => pooled(&calibration, map)?,
+        None => calibration.clone(),
+    };
+    let agreement = agreement(&head, &quantized, &quantizer, (&calibration, explanation.as_ref()))?;
 
     let repository = Repository::new(&args.repo);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
-    let card = Card::new(
-        &args.name,
-        repository.next_version(&args.name)?,
-        head.labels().to_vec(),
-        quantizer,
-        quantized.score_scale,
-        quantized.plan,
-        Seed::from_bytes(seed),
-    )?;
+    let version = repository.next_version(&args.name)?;
+    let labels = head.labels().to_vec();
+    let (plan, scale, seed) = (quantized.plan, quantized.score_scale, Seed::from_bytes(seed));
+    let card = Card::new(CardParts {
+        explanation,
+        calibration: if args.card.no_drift_guard { None } else { Calibration::of(&pooled) },
+        backbone: args.card.backbone,
+        about: args.card.about.as_deref().map(|path| read_text(path, "--about")).transpose()?,
+        ..CardParts::new(&args.name, version, labels, quantizer, scale, plan, seed)
+    })?;
     let config = repository.store(&card, &quantized.head)?;
 
-    let (plan, rows) = (&quantized.plan, calibration.rows());
+    let (plan, rows) = (&quantized.plan, pooled.rows());
     if args.json {
         let line = json!({
             "name": card.name(),
@@ -81,6 +90,7 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
             "calibration_rows": rows,
             "calibration_label_agreement": agreement,
             "weights_limited_by_bias": quantized.limited_by_bias,
+            "drift_limit": card.calibration().map(Calibration::limit),
             "ignored_operators": imported.ignored,
             "stages": plan.label_policy().map(|policy| policy.stages),
             "zone": plan.label_policy().map(|policy| policy.zone),
@@ -99,6 +109,9 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         "labels of the quantized head agree with the float head on {share:.2} % of {rows} calibration rows"
     )?;
     describe(&quantized, out)?;
+    if card.calibration().is_none() && !args.card.no_drift_guard {
+        writeln!(out, "note: too few calibration rows for a drift guard: 8 are needed")?;
+    }
     if !imported.ignored.is_empty() {
         writeln!(out, "left to the client: {}", imported.ignored.join(", "))?;
     }
@@ -135,10 +148,41 @@ fn describe(quantized: &Quantized, out: &mut impl Write) -> Result<(), Error> {
             "decisions by less than {zone:.4} may be answered `review`; more stages leave fewer or none"
         )?;
     }
+    if let (Some(grouping), Some(vectors)) = (plan.grouping(), plan.leak().vectors_to_determine) {
+        writeln!(
+            out,
+            "contributions of {} groups are answered: they give the head away after {vectors} vectors",
+            grouping.groups
+        )?;
+    }
     if quantized.limited_by_bias {
         writeln!(out, "note: a large bias sets the step of the weights, which use fewer than their bits")?;
     }
     Ok(())
+}
+
+/// What clients may see besides scores.
+fn explanation(args: &ImportArgs) -> Result<Option<Explanation>, Error> {
+    if let Some(path) = &args.card.explain_groups {
+        let groups = Groups::from_lines(&read_text(path, "--explain-groups")?)?;
+        return Ok(Some(Explanation::Groups(groups)));
+    }
+    Ok(args.card.explain_map.map(Explanation::Map))
+}
+
+/// The mean of each map's locations: what the head scores of a scan.
+fn pooled(locations: &Features, map: MapShape) -> Result<Features, Error> {
+    let columns = locations.columns();
+    let rows: Vec<&[f64]> = locations.iter().collect();
+    if !rows.len().is_multiple_of(map.locations()) {
+        return Err(Error::PartialMap);
+    }
+    let mean = |scan: &[&[f64]], column: usize| {
+        scan.iter().map(|row| row[column] / map.locations() as f64).sum::<f64>()
+    };
+    let scans = rows.chunks_exact(map.locations());
+    let means = scans.flat_map(|scan| (0..columns).map(move |column| mean(scan, column)));
+    Ok(Features::new(means.collect(), columns)?)
 }
 
 /// What a label is, where the policy is label: by default what the number of classes suggests.
@@ -157,12 +201,16 @@ fn quantize(
     head: &ImportedHead,
     quantizer: &Quantizer,
     calibration: &Features,
+    explanation: Option<&Explanation>,
 ) -> Result<Quantized, Error> {
     let privacy: Privacy = args.privacy.parse()?;
     let decision = decision(args, head.labels().len());
     let is_bootstrapped = decision.is_some() || matches!(head, ImportedHead::Mlp(_));
     if is_bootstrapped && privacy != Privacy::Flooded {
         return Err(Error::LabelPrivacy);
+    }
+    if is_bootstrapped && explanation.is_some() {
+        return Err(Error::Explanation);
     }
     let weight_bits = args.weight_bits.unwrap_or(args.bits);
     let stages = args.label.stages.map(usize::from);
@@ -179,16 +227,20 @@ fn quantize(
                 }
             }
             let quantized = QuantizedHead::quantize(head, quantizer, weight_bits)?;
-            let plan = match decision {
-                None => Plan::new(*quantized.head.shape(), privacy)?,
-                Some(decision) => {
+            let shape = *quantized.head.shape();
+            let (head, plan) = match (decision, explanation.and_then(Explanation::groups)) {
+                (None, Some(groups)) => {
+                    (groups.expand(&quantized.head)?, Plan::explained(shape, groups.grouping(), privacy)?)
+                }
+                (None, None) => (quantized.head, Plan::new(shape, privacy)?),
+                (Some(decision), _) => {
                     let bootstrap = bootstrap(args, FASTEST)?;
                     let policy = LabelPolicy::for_head(&quantized.head, decision, bootstrap, stages)?;
-                    Plan::label(*quantized.head.shape(), policy)?
+                    (quantized.head, Plan::label(shape, policy)?)
                 }
             };
             Ok(Quantized {
-                head: StoredHead::Linear(quantized.head),
+                head: StoredHead::Linear(head),
                 plan,
                 score_scale: quantized.score_scale,
                 limited_by_bias: quantized.limited_by_bias,
@@ -228,30 +280,51 @@ fn bootstrap(args: &ImportArgs, default: &str) -> Result<&'static BootstrapParam
     Ok(BootstrapParameters::by_name(name).map_err(tiresias_circuits::Error::from)?)
 }
 
-/// The share of calibration rows whose label the quantized head keeps: the class, or with thresholds every finding.
+/// The share of calibration rows, or whole maps of them, whose label the quantized head keeps: the class, or with
+/// thresholds every finding.
 fn agreement(
     head: &ImportedHead,
     quantized: &Quantized,
     quantizer: &Quantizer,
-    rows: &Features,
+    (rows, explanation): (&Features, Option<&Explanation>),
 ) -> Result<f64, Error> {
     let decision = quantized.plan.label_policy().map(|policy| policy.decision);
-    let mut same = 0;
-    for row in rows {
-        let integers = quantized.head.scores(&quantizer.quantize(row)?.values)?;
-        let class = scores::read(&integers, quantized.score_scale).class;
-        let floats = head.scores(row);
+    let map = explanation.and_then(Explanation::map);
+    let rows: Vec<&[f64]> = rows.iter().collect();
+    let scans = rows.chunks_exact(map.map_or(1, |map| map.locations()));
+    let (mut same, all) = (0, scans.len());
+    for scan in scans {
+        let integers = scan
+            .iter()
+            .map(|row| Ok(quantized.head.scores(&quantizer.quantize(row)?.values)?))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let integers = sums(&integers);
+        let integers = match explanation.and_then(Explanation::groups) {
+            Some(groups) => groups.split(&integers).scores_q,
+            None => integers,
+        };
+        let floats = sums(&scan.iter().map(|row| head.scores(row)).collect::<Vec<_>>());
         if decision == Some(Decision::Thresholds) {
             let label = clear::decide(Decision::Thresholds, &integers);
             let float_label = floats.iter().map(|float| Some(*float >= 0.0)).collect();
             same += usize::from(label == tiresias_circuits::label::Label::Findings(float_label));
             continue;
         }
+        let class = scores::read(&integers, quantized.score_scale).class;
         let float_class = match floats.as_slice() {
             [score] => (*score >= 0.0).then_some(0),
             _ => floats.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class),
         };
         same += usize::from(class == float_class);
     }
-    Ok(same as f64 / rows.rows() as f64)
+    Ok(same as f64 / all.max(1) as f64)
+}
+
+/// Sums over rows, class by class.
+fn sums<T: Copy + std::ops::AddAssign>(rows: &[Vec<T>]) -> Vec<T> {
+    let mut sums = rows.first().cloned().unwrap_or_default();
+    for row in rows.iter().skip(1) {
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += *value);
+    }
+    sums
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use tiresias_circuits::Privacy;
+use tiresias_circuits::{Calibration, Explanation, Privacy};
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
 use super::Error;
@@ -62,7 +62,7 @@ fn facts(model: &StoredModel) -> Value {
         "parameters": plan.parameters().name(),
         "security_bits": plan.bootstrap().map_or(plan.parameters().security_bits(), |set| set.security_bits()),
         "d": shape.features,
-        "classes": shape.classes,
+        "classes": card.labels().len(),
         "feature_bits": shape.feature_bits,
         "weight_bits": shape.weight_bits,
         "t": plan.plaintext_bits(),
@@ -84,6 +84,21 @@ fn facts(model: &StoredModel) -> Value {
         "bootstraps": plan.bootstraps(),
         "evaluation_key_bytes": plan.bootstrap().map_or(0, EvaluationKey::encoded_len),
     });
+    match card.explanation() {
+        Some(Explanation::Groups(groups)) => {
+            facts["explain"] = "groups".into();
+            facts["groups_of_features"] = groups.names().into();
+        }
+        Some(Explanation::Map(map)) => {
+            facts["explain"] = "map".into();
+            facts["locations"] = json!([map.height(), map.width()]);
+            let scans = |vectors: usize| vectors.div_ceil(map.locations());
+            facts["scans_to_determine"] = leak.vectors_to_determine.map(scans).into();
+        }
+        None => {}
+    }
+    facts["drift_limit"] = card.calibration().map(Calibration::limit).into();
+    facts["backbone"] = card.backbone().map(ToString::to_string).into();
     if let Some(policy) = label {
         facts["decision"] = policy.decision.name().into();
         facts["stages"] = policy.stages.into();

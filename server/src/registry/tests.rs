@@ -1,7 +1,9 @@
 use std::{fs, path::Path};
 
 use tempfile::TempDir;
-use tiresias_circuits::{HeadShape, Plan, Privacy, QuantizedHead, Quantizer, quantize::Scale};
+use tiresias_circuits::{
+    HeadShape, Plan, Privacy, QuantizedHead, Quantizer, card::CardParts, quantize::Scale,
+};
 use tiresias_keys::Seed;
 
 use super::*;
@@ -13,7 +15,8 @@ fn store(directory: &Path, name: &str, version: u32, seed: u8) {
     let quantizer = Quantizer::new(8, 3, Scale::PerTensor(0.5)).unwrap();
     let plan = Plan::new(shape, Privacy::Flooded).unwrap();
     let labels = vec!["a".into(), "b".into()];
-    let card = Card::new(name, version, labels, quantizer, 0.25, plan, Seed::from_bytes([seed; 32])).unwrap();
+    let seed = Seed::from_bytes([seed; 32]);
+    let card = Card::new(CardParts::new(name, version, labels, quantizer, 0.25, plan, seed)).unwrap();
     Repository::new(directory).store(&card, &StoredHead::Linear(head)).unwrap();
 }
 
