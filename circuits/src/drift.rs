@@ -126,6 +126,34 @@ impl Calibration {
     }
 }
 
+/// How usual one vector's features are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drift {
+    /// Values outside the calibrated range, which were clipped to its ends.
+    pub outside: usize,
+    /// Values in all: the features, of a map those at all its locations.
+    pub values: usize,
+    /// The distance of the features, of a map of their means.
+    pub distance: f64,
+    /// The distance beyond which a vector is far out.
+    pub limit: f64,
+}
+
+impl Drift {
+    /// Of a vector with this distance.
+    #[must_use]
+    pub fn new(calibration: &Calibration, distance: f64, outside: usize, values: usize) -> Self {
+        Self { outside, values, distance, limit: calibration.limit() }
+    }
+
+    /// Whether the distance is beyond its limit, or a tenth or more of the values outside their range. No score is then to
+    /// be trusted: a human decides.
+    #[must_use]
+    pub fn is_far_out(&self) -> bool {
+        self.distance > self.limit || self.outside * 10 >= self.values
+    }
+}
+
 /// To six digits, as a card states it.
 fn stated(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)

@@ -53,7 +53,7 @@ pub mod quantize;
 pub mod scores;
 
 pub use card::Card;
-pub use drift::Calibration;
+pub use drift::{Calibration, Drift};
 pub use error::Error;
 pub use explain::{Explanation, Groups};
 pub use features::Features;

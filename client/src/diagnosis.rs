@@ -1,20 +1,17 @@
 //! The two halves of a diagnosis: [`Model::encrypt`] before the bytes leave, [`Model::decrypt`] when they are back.
 
-use std::fmt;
-
-use serde::Serialize;
 use tiresias_circuits::{
-    Card, Plan,
+    Card, Drift, Explanation, Plan,
     label::{self, Label},
     scores,
 };
 use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, EncryptedScores};
 use tiresias_secret_key::{LongLivedKey, RequestContext, SecretKey};
 
-use crate::Error;
-
-/// The label of a decision that is too close to tell.
-pub const REVIEW: &str = tiresias_circuits::card::REVIEW;
+use crate::{
+    Error,
+    finding::{Contributions, Diagnosis, Finding, REVIEW},
+};
 
 /// A served model as a client knows it: a checked circuit card.
 #[derive(Debug)]
@@ -42,6 +39,8 @@ pub struct Pending {
     pub key: RequestKey,
     /// The request's digest, which its answer repeats.
     pub digest: Digest,
+    /// How usual the features are, where the card lets a client tell.
+    pub drift: Option<Drift>,
 }
 
 /// What decrypts an answer.
@@ -51,84 +50,6 @@ pub enum RequestKey {
     OneTime(SecretKey),
     /// The clinic's long-lived key, which lies in its key file.
     LongLived,
-}
-
-/// What a clinic reads. `Debug` shows no value.
-#[derive(Clone, PartialEq, Serialize)]
-pub struct Diagnosis {
-    /// The row of the features file, from 0.
-    pub index: usize,
-    /// What was found.
-    #[serde(flatten)]
-    pub finding: Finding,
-}
-
-/// What a model says of a row, as its policy allows.
-#[derive(Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Finding {
-    /// All scores.
-    Scores {
-        /// The class; `None` where a head of one class does not reach it.
-        label: Option<String>,
-        /// The integer scores: exact, or where the card says `approximate` to the nearest sixteen of their steps.
-        scores_q: Vec<i64>,
-        /// The dequantized scores.
-        scores: Vec<f64>,
-        /// How far the class is ahead of the next.
-        margin: f64,
-    },
-    /// The class alone, or [`REVIEW`].
-    Class {
-        /// Its name.
-        label: String,
-    },
-    /// The classes that pass their thresholds.
-    Classes {
-        /// Their names.
-        label: Vec<String>,
-        /// Those that are too close to tell: a human decides.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        review: Vec<String>,
-    },
-}
-
-impl Finding {
-    /// The label in words.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match self {
-            Self::Scores { label, .. } => label.clone().unwrap_or_else(|| "none".into()),
-            Self::Class { label } => label.clone(),
-            Self::Classes { label, review } if review.is_empty() => label.join(", "),
-            Self::Classes { label, review } => {
-                let close = review.iter().map(|class| format!("{class} ({REVIEW})"));
-                label.iter().cloned().chain(close).collect::<Vec<_>>().join(", ")
-            }
-        }
-    }
-
-    /// The highest score and its margin, where there are scores.
-    #[must_use]
-    pub fn score_and_margin(&self) -> Option<(f64, f64)> {
-        let Self::Scores { scores, margin, .. } = self else { return None };
-        Some((scores.iter().copied().fold(f64::NEG_INFINITY, f64::max), *margin))
-    }
-
-    /// The integer scores; none of a label.
-    #[must_use]
-    pub fn scores_q(&self) -> &[i64] {
-        match self {
-            Self::Scores { scores_q, .. } => scores_q,
-            _ => &[],
-        }
-    }
-}
-
-impl fmt::Debug for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Diagnosis").field("index", &self.index).finish_non_exhaustive()
-    }
 }
 
 impl Model {
@@ -181,7 +102,10 @@ impl Model {
         };
         let element = encrypted.to_bytes(&shape);
         let digest = EncryptedFeatures::digest(&element);
-        Ok(Encrypted { element, pending: Pending { key, digest }, clipped: quantized.clipped })
+        let drift = self.card.calibration().map(|calibration| {
+            Drift::new(calibration, calibration.distance(row), quantized.clipped, row.len())
+        });
+        Ok(Encrypted { element, pending: Pending { key, digest, drift }, clipped: quantized.clipped })
     }
 
     /// The long-lived key that this model needs; none for a linear head that answers scores.
@@ -209,20 +133,20 @@ impl Model {
         enrolled: Option<&LongLivedKey>,
     ) -> Result<Diagnosis, Error> {
         let scores = self.check(&pending, element)?;
-        self.read(index, pending.key, &scores, enrolled)
+        self.read(index, pending, &scores, enrolled)
     }
 
     /// Decrypts a checked answer and reads what it says. A key of the request's own is used up.
     pub fn read(
         &self,
         index: usize,
-        key: RequestKey,
+        pending: Pending,
         scores: &EncryptedScores,
         enrolled: Option<&LongLivedKey>,
     ) -> Result<Diagnosis, Error> {
         let plan = self.card.plan();
         let shape = plan.response_shape();
-        let phases = match (key, self.enrolled(enrolled)?) {
+        let phases = match (pending.key, self.enrolled(enrolled)?) {
             (RequestKey::OneTime(key), _) => key.decrypt(scores, &shape)?,
             (RequestKey::LongLived, Some(key)) => key.decrypt(scores, &shape)?,
             (RequestKey::LongLived, None) => return Err(Error::State),
@@ -240,15 +164,23 @@ impl Model {
                 Finding::Classes { label: with(Some(true)), review: with(None) }
             }
             None => {
-                let exact = scores::decode_phases(plan, phases.as_slice());
+                let rows = scores::decode_phases(plan, phases.as_slice());
+                let (exact, contributions) = match self.card.explanation().and_then(Explanation::groups) {
+                    Some(groups) => {
+                        let explained = groups.split(&rows);
+                        let contributions = Contributions::read(&self.card, groups.names(), &explained);
+                        (explained.scores_q, contributions)
+                    }
+                    None => (rows, Vec::new()),
+                };
                 let label = named(scores::read(&exact, self.card.score_scale()).class);
                 let scores_q = shown(plan, exact);
                 let reading = scores::read(&scores_q, self.card.score_scale());
                 let margin = reading.margin;
-                Finding::Scores { label, scores_q, scores: reading.scores, margin }
+                Finding::Scores { label, scores_q, scores: reading.scores, margin, contributions }
             }
         };
-        Ok(Diagnosis { index, finding })
+        Ok(Diagnosis { index, finding, drift: pending.drift })
     }
 }
 

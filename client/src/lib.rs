@@ -12,7 +12,7 @@
 //!
 //! Modules in reading order:
 //!
-//! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves.
+//! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read.
 //! 2. [`oip`]: Open Inference Protocol bodies.
 //! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
 //! 4. [`inputs`]: features files. [`results`]: a results file that a later run can complete.
@@ -28,6 +28,7 @@ pub mod diagnosis;
 pub mod enroll;
 pub mod error;
 pub mod files;
+pub mod finding;
 pub mod http;
 pub mod inputs;
 pub mod key_file;
@@ -39,5 +40,6 @@ mod sealed;
 pub mod state;
 pub mod stop;
 
-pub use diagnosis::{Diagnosis, Model};
+pub use diagnosis::Model;
 pub use error::Error;
+pub use finding::Diagnosis;

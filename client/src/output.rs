@@ -10,10 +10,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
+use tiresias_circuits::Drift;
 use tiresias_keys::KeyId;
 
 pub use crate::inputs::read_features;
-use crate::{Diagnosis, Error, Model, http::keys::KeyEntry};
+use crate::{Diagnosis, Error, Model, finding::REVIEW, http::keys::KeyEntry};
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
 const DEFAULT_BATCH: usize = 256;
@@ -54,7 +55,10 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
             diagnosis.index.to_string(),
-            diagnosis.finding.label(),
+            match diagnosis.needs_review() && !diagnosis.finding.is_review() {
+                true => format!("{} ({REVIEW}: far out)", diagnosis.finding.label()),
+                false => diagnosis.finding.label(),
+            },
             number(numbers.map(|(score, _)| score)),
             number(numbers.map(|(_, margin)| margin)),
         ];
@@ -97,6 +101,23 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Warns about vectors that are far out.
+pub(crate) fn warn_far_out<'a>(drifts: impl Iterator<Item = &'a Drift>) {
+    let (mut far_out, mut vectors) = (0, 0);
+    for drift in drifts {
+        (far_out, vectors) = (far_out + usize::from(drift.is_far_out()), vectors + 1);
+    }
+    if far_out > 0 {
+        warn(
+            "far_out",
+            &format!(
+                "{far_out} of {vectors} vectors lie far from those that the model was calibrated on: they are marked for \
+                 review, and a human decides"
+            ),
+        );
+    }
+}
+
 /// Warns about clipped features, with their share and never their values.
 pub fn warn_clipped(clipped: usize, features: usize) {
     if clipped > 0 {
@@ -105,6 +126,20 @@ pub fn warn_clipped(clipped: usize, features: usize) {
             "clipped",
             &format!(
                 "{clipped} features ({share:.2} %) were outside the calibrated range and were clipped to its ends"
+            ),
+        );
+    }
+}
+
+/// Warns where a run's mean lies further from the calibration's than chance explains: by more than four times what it
+/// would be on average for as many vectors of the calibration set, and by a quarter of a standard deviation.
+pub(crate) fn warn_shift((shift, usual): (f64, f64), vectors: usize) {
+    if vectors >= 8 && shift > (4.0 * usual).max(0.25) {
+        warn(
+            "drift",
+            &format!(
+                "the mean of these {vectors} vectors lies {shift:.2} standard deviations from that of the calibration, \
+                 where {usual:.2} are usual: scanner, preparation or patients may have changed"
             ),
         );
     }

@@ -1,9 +1,11 @@
 //! The state that `encrypt` leaves for `decrypt`: the card, and each request's digest and key. Whoever reads it can
 //! read the answers, so it is written with mode 0600 and deleted once the answers are decrypted.
 //!
-//! Layout: `TRSS`, version 2 as one byte, three zero bytes; the card's length (u32, little endian) and bytes; the
+//! Layout: `TRSS`, version 3 as one byte, three zero bytes; the card's length (u32, little endian) and bytes; the
 //! number of features files (u32); for each its name's length (u32), its name and its rows (u32); the number of requests
-//! (u32); for each its digest (32 bytes) and, where the model answers scores, key (N/8 bytes). With a passphrase, all of it is one age file.
+//! (u32); for each its digest (32 bytes), features outside the calibrated range (u32), their distance from the calibration's
+//! (f64, 0 where the card does not tell) and, where the model answers scores, key (N/8 bytes). With a passphrase, all of it is one
+//! age file.
 
 use std::{
     fs,
@@ -12,6 +14,7 @@ use std::{
 };
 
 use age::secrecy::SecretString;
+use tiresias_circuits::Drift;
 use tiresias_keys::Digest;
 use tiresias_secret_key::SecretKey;
 use zeroize::Zeroizing;
@@ -24,7 +27,7 @@ use crate::{
     sealed,
 };
 
-const HEADER: &[u8; 8] = b"TRSS\x02\0\0\0";
+const HEADER: &[u8; 8] = b"TRSS\x03\0\0\0";
 
 /// Keys for some three million requests.
 const MAXIMUM_BYTES: u64 = 1 << 30;
@@ -66,6 +69,8 @@ pub fn write(
     put_length(&mut bytes, pending.len());
     for request in pending {
         bytes.extend_from_slice(request.digest.as_bytes());
+        put_length(&mut bytes, request.drift.map_or(0, |drift| drift.outside));
+        bytes.extend_from_slice(&request.drift.map_or(0.0, |drift| drift.distance).to_le_bytes());
         if let RequestKey::OneTime(key) = &request.key {
             bytes.extend_from_slice(&key.export());
         }
@@ -101,19 +106,24 @@ pub fn read(
         sources.push(Source { name, rows: cursor.length()? });
     }
     let sources = Sources::new(sources);
-    let parameters = model.card().plan().parameters();
+    let plan = model.card().plan();
+    let parameters = plan.parameters();
     let count = cursor.length()?;
     let key_len = if model.needs_enrolment() { 0 } else { parameters.polynomial_size() / 8 };
-    if cursor.0.len() != count.saturating_mul(32 + key_len) || sources.rows() != count {
+    if cursor.0.len() != count.saturating_mul(44 + key_len) || sources.rows() != count {
         return Err(Error::State);
     }
     let pending = (0..count).map(|_| {
         let digest = Digest::from_bytes(cursor.take(32)?.try_into().map_err(|_| Error::State)?);
+        let outside = cursor.length()?;
+        let distance = f64::from_le_bytes(cursor.take(8)?.try_into().map_err(|_| Error::State)?);
+        let drift = |calibration| Drift::new(calibration, distance, outside, plan.shape().features);
+        let drift = model.card().calibration().map(drift);
         let key = match cursor.take(key_len)? {
             [] => RequestKey::LongLived,
             bytes => RequestKey::OneTime(SecretKey::import(parameters, bytes)?),
         };
-        Ok(Pending { key, digest })
+        Ok(Pending { key, digest, drift })
     });
     let pending = pending.collect::<Result<_, Error>>()?;
     Ok(State { model, sources, pending })

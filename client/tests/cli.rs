@@ -54,7 +54,7 @@ fn the_demo_reports_every_patient_and_a_summary() {
         assert!(summary[name].as_f64().unwrap() > 0.0, "{name}");
     }
     for (index, patient) in patients.iter().enumerate() {
-        let expected = ["patient", "truth", "index", "label", "scores_q", "scores", "margin"];
+        let expected = ["patient", "truth", "index", "label", "scores_q", "scores", "margin", "drift"];
         assert_eq!(keys(patient), BTreeSet::from(expected));
         assert_eq!(patient["index"], index);
         assert!(["benign", "malignant"].contains(&patient["label"].as_str().unwrap()));
@@ -69,7 +69,7 @@ fn the_demo_answers_labels_too() {
     let (summary, patients) = lines.split_last().unwrap();
     assert_eq!((&summary["patients"], &summary["clear_agreement"]), (&5.into(), &1.0.into()));
     for patient in patients {
-        assert_eq!(keys(patient), BTreeSet::from(["patient", "truth", "index", "label"]));
+        assert_eq!(keys(patient), BTreeSet::from(["patient", "truth", "index", "label", "drift"]));
     }
 }
 
@@ -154,7 +154,11 @@ fn clipped_features_are_warned_of_by_their_share() {
     fs::write(&features, format!("{near}{near}123456.5,0.1,0.1,0.1,0.1,0.1,0.1,-987654.25\n{near}")).unwrap();
     let found = with_features(&gateway.command("infer"), &features);
     assert!(found.err.starts_with("tiresias: warning[clipped]: 2 features (6.25 %) "), "{}", found.err);
-    assert_eq!(found.err.lines().count(), 1);
+    let far_out = "tiresias: warning[far_out]: 1 of 4 vectors lie far from those";
+    assert!(found.err.lines().nth(1).unwrap().starts_with(far_out), "{}", found.err);
+    assert_eq!(found.err.lines().count(), 2);
+    let marked = found.out.lines().filter(|line| line.contains("(review: far out)")).count();
+    assert_eq!(marked, 1, "{}", found.out);
     for value in ["123456", "987654", "0.1"] {
         assert!(!found.err.contains(value), "{}", found.err);
     }

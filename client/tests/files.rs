@@ -202,7 +202,7 @@ fn a_state_is_never_overwritten_and_a_damaged_one_is_refused() {
         ([good.as_slice(), &[0]].concat(), "state"),
         (good[..9].to_vec(), "state"),
         (Vec::new(), "state"),
-        ([b"TRSS\x03".as_slice(), &good[5..]].concat(), "state"),
+        ([b"TRSS\x02".as_slice(), &good[5..]].concat(), "state"),
     ] {
         fs::write(&state, damaged).unwrap();
         decrypt(&directory, &answer, &[]).failed(code);

@@ -67,7 +67,7 @@ fn labels_are_those_of_the_clear_twin_and_nothing_else_is_said() {
     assert_eq!(found, clinic.expected());
     let classes: Vec<_> = found.iter().map(|row| row["label"].as_str().unwrap()).collect();
     assert!(classes.iter().any(|class| *class != classes[0]), "the fixture has rows of several classes");
-    assert_eq!(found[0].as_object().unwrap().len(), 2, "index and label");
+    assert_eq!(found[0].as_object().unwrap().len(), 3, "index, label and, of the features alone, drift");
 
     // Without a key, or with one of other parameters, the clinic is told what to do.
     let refused = clinic.infer(&[]);

@@ -44,7 +44,7 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     let checked = checked.collect::<Result<Vec<_>, _>>()?;
     let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
         let (file, index) = sources.place(at);
-        Ok(Found { file, diagnosis: model.read(index, pending.key, scores, key)? })
+        Ok(Found { file, diagnosis: model.read(index, pending, scores, key)? })
     };
     let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
     output::diagnoses(&found, args.json)?;

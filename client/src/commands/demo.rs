@@ -112,6 +112,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
 
     let clipped = visits.iter().map(|visit| visit.facts.clipped).sum();
     output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
+    output::warn_far_out(visits.iter().filter_map(|visit| visit.diagnosis.drift.as_ref()));
     let summary = summarize(&model, &patients, &visits, &expected)?;
     report(args, data, &model, &patients, &visits, &summary, elapsed)
 }

@@ -42,6 +42,7 @@ pub async fn run(args: &EncryptArgs) -> Result<(), Error> {
     }
     progress.finish_and_clear();
     output::warn_clipped(clipped, rows.len() * columns);
+    output::warn_far_out(pending.iter().filter_map(|pending| pending.drift.as_ref()));
 
     fs::create_dir_all(&args.out).map_err(files::at(&args.out))?;
     // The state goes first: without it the answers could not be read.

@@ -44,6 +44,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
         expect_same_model(results, &model, is_pinned)?;
     }
 
+    let calibration = model.card().calibration().cloned();
     let all = inputs.rows();
     let missing = |row: &usize| results.as_ref().is_none_or(|results| !results.has(*row));
     let wanted: Vec<usize> = (0..all.len()).filter(missing).collect();
@@ -58,6 +59,10 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     };
     drop(connection);
     warn_clipped(&asked, rows.iter().map(|row| row.len()).next().unwrap_or_default());
+    output::warn_far_out(asked.iter().filter_map(Asked::drift));
+    if let Some(shift) = calibration.and_then(|calibration| calibration.shift(&rows[..asked.len()])) {
+        output::warn_shift(shift, asked.len());
+    }
 
     let key = key_file.as_ref().map(KeyFile::key);
     // What was answered before a failure is kept too: the model owner has counted it.

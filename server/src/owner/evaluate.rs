@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use tiresias_circuits::{Card, Explanation, clear, explain::Explained, label::Label, scores};
+use tiresias_circuits::{
+    Card, Drift, Explanation, clear, explain::Explained, label::Label, quantize::QuantizedRow, scores,
+};
 
 use super::{Error, read_features};
 use crate::{cli::EvaluateArgs, repository::Repository};
@@ -14,8 +16,8 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
     let card = &model.card;
     let rows = read_features(&args.features, card.plan().shape().features)?;
     let mut rows_beyond = 0;
-    for (index, row) in rows.iter().enumerate() {
-        let row = card.quantizer().quantize(row)?.values;
+    for (index, floats) in rows.iter().enumerate() {
+        let QuantizedRow { values: row, clipped } = card.quantizer().quantize(floats)?;
         let beyond = model.head.beyond(&row)?;
         rows_beyond += usize::from(beyond.is_some_and(|neurons| neurons > 0));
         let (mut line, text) = match card.plan().label_policy() {
@@ -25,10 +27,13 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
             }
             None => {
                 let rows_q = model.head.answer(&row)?;
-                let explained =
-                    card.explanation().and_then(Explanation::groups).map(|groups| groups.split(&rows_q));
-                let (scores_q, contributions_q) = match explained {
-                    Some(Explained { scores_q, contributions_q }) => (scores_q, Some(contributions_q)),
+                let explained = card.explanation().and_then(Explanation::groups);
+                let explained = explained.map(|groups| (groups.names(), groups.split(&rows_q)));
+                let (scores_q, contributions) = match explained {
+                    Some((names, explained)) => {
+                        let contributions = contributions(card, names, &explained);
+                        (explained.scores_q, Some(contributions))
+                    }
                     None => (rows_q, None),
                 };
                 let reading = scores::read(&scores_q, card.score_scale());
@@ -40,13 +45,22 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
                     "scores": reading.scores,
                     "margin": reading.margin,
                 });
-                if let Some(contributions_q) = contributions_q {
-                    line["contributions_q"] = contributions_q.into();
+                if let Some(contributions) = contributions {
+                    line["contributions"] = contributions;
                 }
                 let label = label.map_or("none", String::as_str);
                 (line, format!("{index:>6}  {label:<24} margin {:.4}", reading.margin))
             }
         };
+        if let Some(calibration) = card.calibration() {
+            let drift = Drift::new(calibration, calibration.distance(floats), clipped, floats.len());
+            line["drift"] = json!({
+                "outside": drift.outside,
+                "distance": drift.distance,
+                "limit": drift.limit,
+                "far_out": drift.is_far_out(),
+            });
+        }
         if let Some(neurons) = beyond {
             line["neurons_beyond_range"] = neurons.into();
         }
@@ -62,6 +76,19 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
         )?;
     }
     Ok(())
+}
+
+/// What each group contributed to each class's score, in the form in which `tiresias infer` prints it.
+fn contributions(card: &Card, names: &[String], explained: &Explained) -> Value {
+    let classes = card.labels().iter().zip(&explained.scores_q).zip(&explained.contributions_q);
+    let class = |((class, score), values): ((&String, &i64), &Vec<i64>)| {
+        let groups = names.iter().zip(values).map(|(group, &value_q)| {
+            json!({"group": group, "value": value_q as f64 * card.score_scale(), "value_q": value_q})
+        });
+        let intercept = (score - values.iter().sum::<i64>()) as f64 * card.score_scale();
+        json!({"class": class, "intercept": intercept, "groups": groups.collect::<Vec<_>>()})
+    };
+    classes.map(class).collect()
 }
 
 /// A label in the card's words: a class, or the list of classes whose score is 0 or more.

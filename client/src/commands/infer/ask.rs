@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tiresias_circuits::Drift;
 use tiresias_keys::EncryptedScores;
 use tiresias_secret_key::LongLivedKey;
 
 use crate::{
-    Diagnosis, Error, Model, diagnosis::RequestKey, enroll, http::Connection, key_file::KeyFile, oip, output,
+    Diagnosis, Error, Model, diagnosis::Pending, enroll, http::Connection, key_file::KeyFile, oip, output,
 };
 
 /// What to ask for, and in which portions.
@@ -38,7 +39,7 @@ pub(crate) enum Replaced {
 #[derive(Debug)]
 pub(crate) struct Asked {
     model: Arc<Model>,
-    key: RequestKey,
+    pending: Pending,
     scores: EncryptedScores,
     check: Duration,
     pub(crate) facts: Arc<Facts>,
@@ -59,6 +60,11 @@ pub(crate) struct Facts {
 }
 
 impl Asked {
+    /// How usual the features are, where the card lets a client tell.
+    pub(crate) fn drift(&self) -> Option<&Drift> {
+        self.pending.drift.as_ref()
+    }
+
     /// Decrypts the answer by the card that it was asked for with. A key of the request's own is used up.
     pub(crate) fn read(
         self,
@@ -66,7 +72,7 @@ impl Asked {
         enrolled: Option<&LongLivedKey>,
     ) -> Result<(Diagnosis, Duration), Error> {
         let started = Instant::now();
-        let diagnosis = self.model.read(index, self.key, &self.scores, enrolled)?;
+        let diagnosis = self.model.read(index, self.pending, &self.scores, enrolled)?;
         Ok((diagnosis, self.check + started.elapsed()))
     }
 }
@@ -187,7 +193,8 @@ async fn ask_once(
         let started = Instant::now();
         let scores = model.check(&encrypted.pending, &element)?;
         let (model, facts) = (Arc::clone(model), Arc::clone(&facts));
-        Ok(Asked { model, key: encrypted.pending.key, scores, check: started.elapsed(), facts })
+        let pending = encrypted.pending;
+        Ok(Asked { model, pending, scores, check: started.elapsed(), facts })
     };
     encrypted.into_iter().zip(answer.elements).map(check).collect()
 }
