@@ -28,6 +28,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Read everything that `serve` would read, and say what is wrong with it
     CheckConfig(CheckArgs),
+    /// The keys of the transparency log
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -35,6 +38,33 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// `log`
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print the keys that verify the log, the newest first
+    Key {
+        /// The gateway's data directory
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Draw the log's next key, while no gateway uses the directory
+    ///
+    /// Both keys sign from then on. Prints the keys that verify, and the receipt by which whoever trusts the old key can trust
+    /// the new one.
+    Rotate(RotateArgs),
+}
+
+/// `log rotate`
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// The gateway's data directory
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// End the rotation: the old key signs no more, and is deleted
+    #[arg(long)]
+    pub finish: bool,
 }
 
 /// How finely features are quantized.

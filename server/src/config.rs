@@ -11,11 +11,13 @@ use crate::{cli::ServeArgs, keys::KeyPolicy, tenants::Tenants};
 
 mod keys;
 mod limits;
+mod log;
 mod tenants;
 #[cfg(test)]
 mod tests;
 
 pub use limits::Limits;
+pub use log::LogPolicy;
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +121,8 @@ pub struct Config {
     pub limits: Limits,
     /// Evaluation keys.
     pub keys: KeyPolicy,
+    /// The transparency log.
+    pub log: LogPolicy,
     /// What it was made from, to make it again.
     args: ServeArgs,
 }
@@ -135,6 +139,7 @@ struct File {
     tls: FileTls,
     limits: limits::FileLimits,
     keys: keys::FileKeys,
+    log: log::FileLog,
     budget: tenants::FileBudget,
     rate: tenants::FileRate,
     tenants: Vec<tenants::FileTenant>,
@@ -173,6 +178,7 @@ impl Config {
         let limits = file.limits.check().map_err(in_file)?;
         let keys = file.keys.check().map_err(in_file)?;
         let data = pick(&args.data, file.data);
+        let log = file.log.check(data.is_some()).map_err(in_file)?;
         if tenants.any_budget() && data.is_none() {
             return Err(Error::Rule(
                 "a budget must outlive the process: name a data directory, --data or `data`",
@@ -187,6 +193,7 @@ impl Config {
             metrics: args.metrics.or(file.metrics),
             limits,
             keys,
+            log,
             args,
         })
     }
@@ -218,7 +225,9 @@ impl Config {
         keep("limits.workers", new.limits.workers != self.limits.workers);
         keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
         keep("keys", new.keys != self.keys);
+        keep("log", new.log != self.log);
         new.keys = self.keys;
+        new.log.clone_from(&self.log);
         new.repo.clone_from(&self.repo);
         new.data.clone_from(&self.data);
         (new.listen, new.metrics) = (self.listen, self.metrics);

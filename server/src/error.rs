@@ -131,6 +131,12 @@ pub enum ApiError {
     /// The disk failed, or is full.
     #[error("the gateway could not store or read an evaluation key: try again later")]
     Storage,
+    /// The transparency log could not be written.
+    #[error("the transparency log could not be written, so there is no answer: try again later")]
+    LogUnavailable,
+    /// A tile that the log does not have, or a log that is not kept.
+    #[error("the transparency log has no such file")]
+    UnknownTile,
     /// The gateway's own fault.
     #[error("internal error")]
     Internal,
@@ -206,6 +212,12 @@ impl ApiError {
                 retry_after_s: Some(60),
                 ..rule(StatusCode::INSUFFICIENT_STORAGE, "storage_failed", "retry_later")
             },
+            Self::LogUnavailable => Rule {
+                retryable: true,
+                retry_after_s: Some(5),
+                ..rule(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", "retry_later")
+            },
+            Self::UnknownTile => rule(StatusCode::NOT_FOUND, "unknown_tile", "fix_request"),
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
         }
     }
@@ -290,6 +302,8 @@ mod tests {
             ApiError::KeyTooLarge { limit: 0 },
             ApiError::LengthRequired,
             ApiError::Storage,
+            ApiError::LogUnavailable,
+            ApiError::UnknownTile,
             ApiError::Internal,
         ];
         for error in &all {

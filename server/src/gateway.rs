@@ -11,6 +11,7 @@ use crate::{
     compute::Compute,
     config::{Config, Limits},
     keys::Keys,
+    log::Log,
     metrics::Metrics,
     rate::Rates,
     registry::Registry,
@@ -50,6 +51,8 @@ pub(crate) struct Gateway {
     pub(crate) keys: Keys,
     pub(crate) compute: Compute,
     pub(crate) seeds: ResponseSeeds,
+    /// Where there is a data directory, and a log is kept.
+    pub(crate) log: Option<Arc<Log>>,
     pub(crate) memory: Arc<BodyMemory>,
     pub(crate) metrics: Metrics,
     stopping: AtomicBool,
@@ -61,8 +64,13 @@ impl Gateway {
         budgets: Budgets,
         keys: Keys,
         settings: Settings,
+        log: Option<Arc<Log>>,
     ) -> Result<Self, getrandom::Error> {
         let limits = &settings.limits;
+        let mut metrics = Metrics::new();
+        if let Some(log) = &log {
+            metrics.add_log(log.metrics());
+        }
         Ok(Self {
             registry,
             budgets: Arc::new(budgets),
@@ -71,7 +79,8 @@ impl Gateway {
             compute: Compute::new(limits.workers, limits.queue),
             seeds: ResponseSeeds::new()?,
             memory: Arc::new(BodyMemory::new(limits.body_mib, settings.alone())),
-            metrics: Metrics::new(),
+            log,
+            metrics,
             stopping: AtomicBool::new(false),
             settings: Swap::new(settings),
         })

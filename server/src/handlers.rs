@@ -1,5 +1,5 @@
-//! One function a route: decode, call, encode. Inference stands in `infer`, evaluation keys in `keys`,
-//! what operators do in `repository`.
+//! One function a route: decode, call, encode. Inference stands in `infer`, evaluation keys in `keys`, the transparency log in
+//! `log`, what operators do in `repository`.
 
 use http_body_util::Full;
 use hyper::{
@@ -20,6 +20,7 @@ use crate::{
 
 mod infer;
 mod keys;
+mod log;
 mod repository;
 #[cfg(test)]
 mod tests;

@@ -109,11 +109,13 @@ impl Keys {
         if removed.map_err(|error| storage(&error))? { Ok(()) } else { Err(ApiError::KeyUnknown) }
     }
 
-    /// Deletes keys whose time is over.
-    pub(crate) fn sweep(&self) {
-        for key in self.store.sweep() {
-            self.cache.remove(&key);
-        }
+    /// Deletes keys whose time is over, and says which.
+    pub(crate) fn sweep(&self) -> Vec<KeyId> {
+        let mut swept = self.store.sweep();
+        swept.iter().for_each(|key| self.cache.remove(key));
+        // One that was sent again meanwhile is not gone.
+        swept.retain(|(owner, id)| self.store.find(owner, id).is_none());
+        swept.into_iter().map(|(_, id)| id).collect()
     }
 
     /// A place to upload a key of so many bytes; refused where the tenant has its number of keys, uploads one already, or

@@ -6,7 +6,7 @@
 //! ```text
 //! TcpStream -> tls (Peer) -> router (Tenant, ServedModel) -> body (bytes <= the model's exact size)
 //!   -> protocol -> decode (shape-checked against the card) -> admission (budget, rate, fair queue)
-//!   -> circuits::evaluate -> encode -> response
+//!   -> circuits::evaluate -> encode -> log -> response
 //! ```
 //!
 //! What this crate never does: it cannot name a secret key, because `tiresias-secret-key` is not among its
@@ -26,7 +26,8 @@
 //! 9. [`keys`]: evaluation keys of tenants, on disk and prepared.
 //! 10. `seeds`: the randomness of responses.
 //! 11. [`data`], `journal`: what outlives the process.
-//! 12. `metrics`, [`error`]: what operators and peers see.
+//! 12. [`log`]: the transparency log, and the receipts that answers take along.
+//! 13. `metrics`, [`error`]: what operators and peers see.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -45,6 +46,7 @@ pub mod import;
 mod journal;
 pub mod keys;
 pub mod listener;
+pub mod log;
 mod metrics;
 pub mod owner;
 mod peer;

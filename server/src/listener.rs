@@ -13,6 +13,7 @@ use hyper_util::{
     server::graceful::GracefulConnection,
 };
 use rustls::HandshakeKind;
+use tiresias_evidence::Event;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
@@ -27,6 +28,7 @@ use crate::{
     data::{self, DataDirectory},
     gateway::{Gateway, Settings},
     keys::Keys,
+    log::{self, Log},
     peer::Peer,
     registry::{self, Registry},
     reload::Reloader,
@@ -57,6 +59,9 @@ pub enum Error {
     /// The data directory could not be used.
     #[error(transparent)]
     Data(#[from] data::Error),
+    /// The transparency log could not be opened.
+    #[error(transparent)]
+    Log(#[from] log::Error),
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy")]
     Entropy(#[from] getrandom::Error),
@@ -71,18 +76,21 @@ impl Error {
             Self::Tls(_) => "tls",
             Self::Listen { .. } => "listen",
             Self::Data(error) => error.code(),
+            Self::Log(error) => error.code(),
             Self::Entropy(_) => "entropy",
         }
     }
 }
 
 /// Where a started gateway listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Listening {
     /// The TLS listener.
     pub address: SocketAddr,
     /// The metrics listener, where there is one.
     pub metrics: Option<SocketAddr>,
+    /// What verifies the transparency log, where one is kept: `name+id+base64`, the newest key first.
+    pub log: Vec<String>,
 }
 
 /// Serves until `shutdown` resolves, then finishes the requests in flight. Calls `started` once it listens. Reads
@@ -95,14 +103,15 @@ pub async fn serve(
 ) -> Result<(), Error> {
     // The lock lasts until the last request is answered.
     let data = config.data.as_deref().map(DataDirectory::open).transpose()?;
-    let registry = Registry::open(Repository::new(&config.repo), data.as_ref())?;
+    let log = open_log(&config, data.as_ref())?;
+    let registry = Registry::open(Repository::new(&config.repo), data.as_ref(), log.clone())?;
     let budgets = data.as_ref().map_or_else(|| Ok(Budgets::none()), Budgets::open)?;
     let settings = Settings::new(1, tls::load(&tls_files(&config.tls)?)?, &config);
     for warning in check::warnings(&config, &registry.snapshot()) {
         tracing::warn!("{warning}");
     }
     let keys = Keys::open(config.keys, data.as_ref())?;
-    let gateway = Arc::new(Gateway::new(registry, budgets, keys, settings)?);
+    let gateway = Arc::new(Gateway::new(registry, budgets, keys, settings, log.clone())?);
     let sweeping = tokio::spawn(sweep_keys(Arc::clone(&gateway)));
     let connections = Arc::new(Semaphore::new(config.limits.connections));
 
@@ -113,7 +122,8 @@ pub async fn serve(
         metrics_address = Some(address);
         tokio::spawn(metrics::serve(listener, Arc::clone(&gateway)));
     }
-    started(Listening { address, metrics: metrics_address });
+    let verifiers = log.iter().flat_map(|log| log.verifiers()).map(ToString::to_string).collect();
+    started(Listening { address, metrics: metrics_address, log: verifiers });
 
     let mut reloader = Reloader::new(Arc::clone(&gateway), config);
     let reloading = tokio::spawn(async move {
@@ -163,10 +173,28 @@ pub async fn serve(
     if tokio::time::timeout(limit, stop.closed()).await.is_err() {
         tracing::warn!("requests were still in flight at the end of the shutdown time");
     }
+    if let Some(log) = log {
+        log.close();
+    }
     if let Err(error) = gateway.budgets.close() {
         tracing::error!(kind = ?error.kind(), "the exact budgets could not be written: the last blocks count");
     }
     Ok(())
+}
+
+/// The transparency log, where there is a directory for it and the configuration does not switch it off.
+fn open_log(config: &Config, data: Option<&DataDirectory>) -> Result<Option<Arc<Log>>, log::Error> {
+    let Some(data) = data.filter(|_| config.log.enabled) else {
+        tracing::warn!(
+            "answers carry no receipts: the transparency log needs a data directory and [log] enabled"
+        );
+        return Ok(None);
+    };
+    let log = Log::open(data, config.log.origin.as_deref())?;
+    for key in log.verifiers() {
+        tracing::info!(%key, "answers carry receipts of the transparency log");
+    }
+    Ok(Some(Arc::new(log)))
 }
 
 /// Deletes evaluation keys whose time is over, now and then.
@@ -175,7 +203,14 @@ async fn sweep_keys(gateway: Arc<Gateway>) {
     loop {
         hours.tick().await;
         let gateway = Arc::clone(&gateway);
-        if tokio::task::spawn_blocking(move || gateway.keys.sweep()).await.is_err() {
+        let sweep = move || {
+            for id in gateway.keys.sweep() {
+                if let Some(log) = &gateway.log {
+                    log.record(&log.facts().key(Event::KeyRemoved, &id));
+                }
+            }
+        };
+        if tokio::task::spawn_blocking(sweep).await.is_err() {
             tracing::error!("expired evaluation keys could not be looked for");
         }
     }

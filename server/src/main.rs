@@ -11,7 +11,7 @@ use tiresias_server::{
     cli::{Cli, Command, ServeArgs},
     config,
     listener::{self, Listening},
-    owner, serve,
+    log, owner, serve,
 };
 use tokio::sync::mpsc;
 
@@ -37,6 +37,8 @@ enum Error {
     #[error(transparent)]
     Command(#[from] owner::Error),
     #[error(transparent)]
+    Log(#[from] log::CommandError),
+    #[error(transparent)]
     Check(#[from] check::Error),
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -50,6 +52,7 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Command(error) => error.code(),
+            Self::Log(error) => error.code(),
             Self::Check(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Serve(error) => error.code(),
@@ -64,6 +67,7 @@ fn run_command(command: Command) -> Result<(), Error> {
         Command::Import(args) => owner::import(&args, &mut out)?,
         Command::Inspect(args) => owner::inspect(&args, &mut out)?,
         Command::Evaluate(args) => owner::evaluate(&args, &mut out)?,
+        Command::Log(command) => log::run(&command, &mut out)?,
         Command::CheckConfig(args) => {
             let checked = check::check(args, &mut out);
             out.flush()?;
@@ -93,6 +97,9 @@ fn announce(listening: Listening) {
     let mut line = serde_json::json!({ "listening": format!("https://{}", listening.address) });
     if let Some(metrics) = listening.metrics {
         line["metrics"] = format!("http://{metrics}").into();
+    }
+    if let Some(newest) = listening.log.first() {
+        line["log"] = newest.as_str().into();
     }
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -9,6 +9,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::log::LogMetrics;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     model: String,
@@ -151,6 +153,11 @@ impl Metrics {
 
     pub(crate) fn handshake(&self, group: String) {
         self.key_exchange.get_or_create(&KeyExchangeLabels { group }).inc();
+    }
+
+    /// Shows the transparency log's metrics too.
+    pub(crate) fn add_log(&mut self, log: &LogMetrics) {
+        log.register(&mut self.registry);
     }
 
     /// The Prometheus text format.

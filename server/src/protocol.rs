@@ -271,6 +271,8 @@ pub(crate) struct ResponseFacts<'a> {
     pub(crate) evaluate_us: u64,
     /// Vectors left of the tenant's budget, where there is one.
     pub(crate) budget_left: Option<u64>,
+    /// The receipt's text, where answers are logged.
+    pub(crate) receipt: Option<String>,
 }
 
 impl InferResponse {
@@ -297,6 +299,8 @@ impl InferResponse {
             evaluate_us: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
             budget_left: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            receipt: Option<&'a str>,
         }
         #[derive(Serialize)]
         struct Output {
@@ -324,6 +328,7 @@ impl InferResponse {
                 device: "cpu",
                 evaluate_us: facts.evaluate_us,
                 budget_left: facts.budget_left,
+                receipt: facts.receipt.as_deref(),
             },
             outputs: [Output {
                 name: facts.output,

@@ -14,12 +14,14 @@ use hyper::body::Bytes;
 use tiresias_circuits::{
     Card, card::check_name, evaluate::PreparedHead, label::PreparedLabel, mlp::PreparedMlp, plan::Policy,
 };
-use tiresias_keys::ConfigId;
+use tiresias_evidence::Event;
+use tiresias_keys::{ConfigId, Digest};
 
 use crate::{
     data::{self, DataDirectory},
     error::ApiError,
     history::{History, Record, Served},
+    log::Log,
     repository::{self, Repository, StoredHead, StoredModel, version_of},
     swap::Swap,
 };
@@ -34,6 +36,8 @@ pub(crate) struct ServedModel {
     pub(crate) card_bytes: Bytes,
     pub(crate) config: ConfigId,
     pub(crate) head: ServedHead,
+    /// SHA-256 of the stored weights.
+    pub(crate) weights: Digest,
 }
 
 /// A head, ready to be evaluated.
@@ -46,7 +50,7 @@ pub(crate) enum ServedHead {
 impl ServedModel {
     /// Errors where a label's stages or zone, or hidden layers, are not those of its weights.
     fn new(stored: StoredModel) -> Result<Self, repository::Error> {
-        let StoredModel { card, card_bytes, config, head } = stored;
+        let StoredModel { card, card_bytes, config, head, weights } = stored;
         let (plan, seed) = (*card.plan(), *card.gateway_seed());
         let refused = |source| repository::Error::Card {
             path: format!("{}/{}", card.name(), card.version()).into(),
@@ -63,7 +67,7 @@ impl ServedModel {
                 ServedHead::Mlp(Box::new(PreparedMlp::new(head, plan, config, seed).map_err(refused)?))
             }
         };
-        Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head })
+        Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head, weights })
     }
 }
 
@@ -112,11 +116,17 @@ pub(crate) struct Registry {
     current: Swap<Snapshot>,
     /// Held by whoever makes the next snapshot.
     record: Mutex<Record>,
+    /// Where what is loaded and retired is logged.
+    log: Option<Arc<Log>>,
 }
 
 impl Registry {
     /// Loads the whole repository. At a start, a model that is broken is an error.
-    pub(crate) fn open(repository: Repository, data: Option<&DataDirectory>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        repository: Repository,
+        data: Option<&DataDirectory>,
+        log: Option<Arc<Log>>,
+    ) -> Result<Self, Error> {
         let mut models: BTreeMap<String, Versions> = BTreeMap::new();
         for stored in repository.load_all()? {
             let model = Arc::new(ServedModel::new(stored)?);
@@ -127,7 +137,7 @@ impl Registry {
         }
         let record = Record::open(data)?;
         let registry =
-            Self { repository, current: Swap::new(Snapshot::default()), record: Mutex::new(record) };
+            Self { repository, current: Swap::new(Snapshot::default()), record: Mutex::new(record), log };
         registry.publish(&mut registry.record(), Snapshot { models, ..Snapshot::default() });
         Ok(registry)
     }
@@ -238,13 +248,17 @@ impl Registry {
             version: model.card.version(),
         }));
         new.history = Arc::new(record.history.clone());
-        for (one, other, what) in
-            [(&new, &*old, "a version is served"), (&*old, &new, "a version is retired")]
-        {
+        for (one, other, event, what) in [
+            (&new, &*old, Event::ModelLoaded, "a version is served"),
+            (&*old, &new, Event::ModelRetired, "a version is retired"),
+        ] {
             for model in one.models.values().flat_map(BTreeMap::values) {
                 if !other.serves(&model.config) {
                     let (name, version) = (model.card.name(), model.card.version());
                     tracing::info!(model = name, version, "{what}");
+                    if let Some(log) = &self.log {
+                        log.record(&log.facts().served(event, &model.config, &model.weights));
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tiresias_circuits::{Card, card::check_name};
-use tiresias_keys::ConfigId;
+use tiresias_keys::{ConfigId, Digest};
 
 mod record;
 
@@ -81,6 +81,8 @@ pub struct StoredModel {
     pub config: ConfigId,
     /// The weights.
     pub head: StoredHead,
+    /// SHA-256 of the stored weights.
+    pub weights: Digest,
 }
 
 /// A directory of models.
@@ -144,9 +146,10 @@ impl Repository {
         }
 
         let path = directory.join(MODEL_FILE);
-        let head = record::read(&read_file(&path, record::MAXIMUM_BYTES)?, &card, &config)
+        let record = read_file(&path, record::MAXIMUM_BYTES)?;
+        let head = record::read(&record, &card, &config)
             .map_err(|rule| Error::Model { path: path.clone(), rule })?;
-        Ok(StoredModel { card, card_bytes, config, head })
+        Ok(StoredModel { card, card_bytes, config, head, weights: Digest::of(&record) })
     }
 
     /// Loads every version of every model.

@@ -78,6 +78,9 @@ enum Route {
     Unload(String),
     Keys,
     Key(KeyAction, String),
+    Checkpoint,
+    /// The path below the log's root.
+    Tile(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +112,8 @@ impl Route {
             ["v2", "repository", "index"] => (Method::POST, Self::Index),
             ["v2", "repository", "models", name, "load"] => (Method::POST, Self::Load(name.to_owned())),
             ["v2", "repository", "models", name, "unload"] => (Method::POST, Self::Unload(name.to_owned())),
+            ["checkpoint"] => (Method::GET, Self::Checkpoint),
+            ["tile", ..] => (Method::GET, Self::Tile(path.trim_start_matches('/').to_owned())),
             ["v2", "keys"] => (Method::GET, Self::Keys),
             ["v2", "keys", id] => {
                 let action = match *method {
@@ -153,6 +158,8 @@ impl Route {
             Self::Infer(_) => "infer",
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
+            Self::Checkpoint => "checkpoint",
+            Self::Tile(_) => "tile",
             Self::Keys => "keys",
             Self::Key(KeyAction::Put, _) => "put_key",
             Self::Key(KeyAction::Get, _) => "key",
@@ -182,6 +189,8 @@ async fn dispatch(
             drop(models);
             gateway.infer(tenant, model, request).await
         }
+        Route::Checkpoint => gateway.checkpoint(),
+        Route::Tile(path) => gateway.tile(path).await,
         Route::Keys => gateway.list_keys(tenant),
         Route::Key(KeyAction::Put, id) => gateway.put_key(tenant, &id, request).await,
         Route::Key(KeyAction::Get, id) => gateway.key(tenant, &id),
@@ -208,6 +217,8 @@ mod tests {
             Route::find(&Method::POST, "/v2/repository/models/m/unload"),
             Ok(Route::Unload("m".into()))
         );
+        assert_eq!(get("/tile/0/x001/234.p/7"), Ok(Route::Tile("tile/0/x001/234.p/7".into())));
+        assert_eq!(get("/checkpoint"), Ok(Route::Checkpoint));
         assert_eq!(get("/v2/models/m/infer"), Err(ApiError::MethodNotAllowed { allowed: "POST" }));
         assert_eq!(Route::find(&Method::POST, "/v2"), Err(ApiError::MethodNotAllowed { allowed: "GET" }));
         assert_eq!(Route::find(&Method::HEAD, "/v2/health/ready"), Ok(Route::Ready));

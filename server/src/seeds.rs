@@ -8,8 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tiresias_evidence::{Hash, commitment};
 use tiresias_keys::{Digest, xof::SecretSeed};
 use zeroize::Zeroizing;
+
+/// The seed of one response, and the commitment to it that its leaf has.
+pub(crate) struct ResponseSeed {
+    pub(crate) seed: SecretSeed,
+    pub(crate) commitment: Hash,
+}
 
 pub(crate) struct ResponseSeeds {
     boot_key: Zeroizing<[u8; 32]>,
@@ -27,8 +34,10 @@ impl ResponseSeeds {
     pub(crate) fn next<'a>(
         &self,
         request: impl Iterator<Item = &'a Digest>,
-    ) -> Result<SecretSeed, getrandom::Error> {
-        self.draw(request).map(SecretSeed::from_bytes)
+    ) -> Result<ResponseSeed, getrandom::Error> {
+        let bytes = Zeroizing::new(self.draw(request)?);
+        let commitment = commitment::randomness(&bytes);
+        Ok(ResponseSeed { seed: SecretSeed::from_bytes(*bytes), commitment })
     }
 
     fn draw<'a>(&self, request: impl Iterator<Item = &'a Digest>) -> Result<[u8; 32], getrandom::Error> {

@@ -16,6 +16,7 @@ use http_body_util::Full;
 use hyper::{Request, body::Bytes, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
+use tiresias_evidence::{Event, NoteVerifier, Receipt};
 use tiresias_keys::{EvaluationKey, KeyId, Seed, bootstrap_parameters::N918_N2048_Q50};
 
 /// A conforming frame of uniform residues, 23.5 MB.
@@ -72,8 +73,17 @@ fn a_key_is_stored_listed_and_deleted_and_outlives_a_restart() {
     let path = path(&FRAME);
     expect(&ask(&gateway, "GET", &path), 404, "key_unknown");
     assert_eq!(ask(&gateway, "GET", &path).json()["action"], "upload_key");
-    expect(&put(&gateway, &path, &FRAME), 201, "");
-    expect(&put(&gateway, &path, &FRAME), 200, "");
+    let uploads = [put(&gateway, &path, &FRAME), put(&gateway, &path, &FRAME)];
+    expect(&uploads[0], 201, "");
+    expect(&uploads[1], 200, "");
+    let log = NoteVerifier::parse(gateway.log_key.as_ref().unwrap()).unwrap();
+    let logged = |reply: &Reply, event| {
+        let receipt = Receipt::parse(reply.json()["receipt"].as_str().unwrap()).unwrap();
+        receipt.verify(&log).unwrap();
+        let key = KeyId::of_evaluation_key(&FRAME);
+        assert_eq!((receipt.leaf.event, receipt.leaf.key), (event, Some(*key.as_bytes())));
+    };
+    uploads.iter().for_each(|reply| logged(reply, Event::KeyUploaded));
     let key = ask(&gateway, "GET", &path).json();
     assert_eq!((&key["parameters"], &key["state"]), (&"N918_N2048_Q50".into(), &"ready".into()));
     assert_eq!(key["bytes"], FRAME.len());
@@ -86,7 +96,10 @@ fn a_key_is_stored_listed_and_deleted_and_outlives_a_restart() {
     let gateway = gateway.restarted();
     assert_eq!(ask(&gateway, "GET", &path).json()["id"], key["id"]);
     assert!(gateway.get_metrics("/metrics").contains("tiresias_evaluation_keys 1\n"));
-    expect(&ask(&gateway, "DELETE", &path), 204, "");
+    let deleted = ask(&gateway, "DELETE", &path);
+    expect(&deleted, 200, "");
+    assert_eq!(deleted.json()["id"], key["id"]);
+    logged(&deleted, Event::KeyRemoved);
     expect(&ask(&gateway, "DELETE", &path), 404, "key_unknown");
     expect(&ask(&gateway, "GET", &path), 404, "key_unknown");
 }
@@ -181,7 +194,7 @@ async fn http2_carries_a_key() {
     assert_eq!(send("GET", b"").await, 200);
     // It is there: its body is not read.
     assert_eq!(send("PUT", &FRAME).await, 200);
-    assert_eq!(send("DELETE", b"").await, 204);
+    assert_eq!(send("DELETE", b"").await, 200);
     assert_eq!(send("GET", b"").await, 404);
 }
 

@@ -13,10 +13,12 @@
 //! 3. [`note`]: texts with signatures.
 //! 4. [`checkpoint`]: a log's size and root as a note.
 //! 5. [`leaf`]: what is logged of an event.
-//! 6. [`receipt`]: a leaf with its proof.
+//! 6. [`commitment`]: the hashes in a leaf.
+//! 7. [`receipt`]: a leaf with its proof.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod commitment;
 mod error;
 pub mod leaf;
 pub mod merkle;

@@ -8,6 +8,7 @@ use std::{
 
 use hyper::{Request, StatusCode, body::Incoming};
 use tiresias_circuits::{Plan, bootstrap::PreparedKey};
+use tiresias_evidence::{Hash, commitment};
 use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
 
 use super::{Answer, respond};
@@ -17,8 +18,10 @@ use crate::{
     compute::Ask,
     error::ApiError,
     gateway::Gateway,
+    log::AnswerFacts,
     protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts, output},
     registry::{ServedHead, ServedModel},
+    seeds::ResponseSeed,
     tenants::Tenant,
 };
 
@@ -32,6 +35,8 @@ type Decoded = Vec<(EncryptedFeatures, Digest)>;
 /// Answers to a request's elements, and what they took.
 struct Evaluated {
     elements: Vec<Vec<u8>>,
+    /// Their hash, where it is logged.
+    hash: Option<Hash>,
     elapsed: Duration,
     budget_left: Option<u64>,
 }
@@ -67,11 +72,13 @@ impl Gateway {
 
         let vectors = decoded.len();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
-        let seed =
-            self.seeds.next(decoded.iter().map(|(_, digest)| digest)).map_err(|_| ApiError::Internal)?;
+        let digests: Vec<Digest> = decoded.iter().map(|(_, digest)| *digest).collect();
+        let ResponseSeed { seed, commitment: randomness } =
+            self.seeds.next(digests.iter()).map_err(|_| ApiError::Internal)?;
         let is_brief = is_brief(model.card.plan(), vectors) && admission.is_covered();
         let cost = vectors * cost(model.card.plan());
         let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, cost, is_brief };
+        let key_id = key.map(|(id, _)| id);
         let job = {
             let (model, gateway, tenant) = (Arc::clone(&model), Arc::clone(self), tenant.id.clone());
             move || {
@@ -80,11 +87,21 @@ impl Gateway {
                     .map(|(id, parameters)| gateway.keys.prepared(&tenant, &id, parameters))
                     .transpose()?;
                 let threads = gateway.compute.share();
-                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads };
+                let logged = gateway.log.is_some();
+                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads, logged };
                 evaluator.evaluate(&decoded, &seed, admission)
             }
         };
-        let Evaluated { elements, elapsed, budget_left } = self.compute.run(ask, job).await??;
+        let Evaluated { elements, hash, elapsed, budget_left } = self.compute.run(ask, job).await??;
+        let receipt = match (&self.log, hash) {
+            (Some(log), Some(response)) => {
+                let (config, weights) = (&model.config, &model.weights);
+                let (request, key) = (digests.as_slice(), key_id.as_ref());
+                let facts = AnswerFacts { request, response, config, weights, key, randomness };
+                Some(log.append(log.facts().answer(&facts)).await?.to_text())
+            }
+            _ => None,
+        };
 
         let facts = ResponseFacts {
             model: model.card.name(),
@@ -93,6 +110,7 @@ impl Gateway {
             config_id: model.config.to_string(),
             evaluate_us: elapsed.as_micros() as u64,
             budget_left,
+            receipt,
         };
         let response = InferResponse::new(&request, &facts, &elements).map_err(|_| ApiError::Internal)?;
         self.metrics.answered(facts.model, facts.version, vectors, elapsed.as_secs_f64());
@@ -204,6 +222,8 @@ struct Evaluator<'a> {
     key: Option<&'a PreparedKey>,
     /// Threads that one bootstrapped circuit may take.
     threads: usize,
+    /// Whether the answer is logged.
+    logged: bool,
 }
 
 impl Evaluator<'_> {
@@ -237,6 +257,7 @@ impl Evaluator<'_> {
             // Each answer is packed at once: unpacked ones are several times as large.
             elements.push(answer.to_bytes(&shape));
         }
-        Ok(Evaluated { elements, elapsed, budget_left: admission.keep() })
+        let hash = self.logged.then(|| commitment::response(elements.iter().map(Vec::as_slice)));
+        Ok(Evaluated { elements, hash, elapsed, budget_left: admission.keep() })
     }
 }

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::{
-    Request, Response, StatusCode,
+    Request, StatusCode,
     body::{Bytes, Incoming},
     header,
 };
 use serde_json::{Value, json};
+use tiresias_evidence::Event;
 use tiresias_keys::{BootstrapParameters, EvaluationKey, KeyId};
 use tokio::{
     sync::mpsc,
@@ -45,7 +46,25 @@ impl Gateway {
         let (gateway, tenant, id) = (Arc::clone(self), tenant.id.clone(), parse(id)?);
         let removed = tokio::task::spawn_blocking(move || gateway.keys.remove(&tenant, &id)).await;
         removed.map_err(|_| ApiError::Internal)??;
-        Ok(respond(StatusCode::NO_CONTENT, "application/json", Bytes::new()))
+        match self.key_receipt(Event::KeyRemoved, &id).await? {
+            Some(receipt) => answer(&json!({ "id": id.to_string(), "receipt": receipt })),
+            None => Ok(respond(StatusCode::NO_CONTENT, "application/json", Bytes::new())),
+        }
+    }
+
+    /// Logs what became of a key, where a log is kept. It has happened, so where the log cannot be written now, it is later.
+    async fn key_receipt(&self, event: Event, id: &KeyId) -> Result<Option<String>, ApiError> {
+        let Some(log) = &self.log else { return Ok(None) };
+        Ok(Some(log.append_done(log.facts().key(event, id)).await?.to_text()))
+    }
+
+    /// What an upload is answered: each has a receipt, also that of a key that was there.
+    async fn uploaded(&self, status: StatusCode, key: &StoredKey) -> Answer {
+        let mut form = describe(key);
+        if let Some(receipt) = self.key_receipt(Event::KeyUploaded, &key.id).await? {
+            form["receipt"] = receipt.into();
+        }
+        Ok(respond_json(status, &form))
     }
 
     /// Takes a key in. One that is there is left as it is, and its body is not read.
@@ -61,7 +80,7 @@ impl Gateway {
         }
         let length = declared(&request)?;
         if let Some(key) = self.keys.find(&tenant.id, &id) {
-            return Ok(respond_json(StatusCode::OK, &describe(&key)));
+            return self.uploaded(StatusCode::OK, &key).await;
         }
         let turn = self.keys.turn(&tenant.id, length)?;
         let upload = self.keys.upload(id, length)?;
@@ -72,12 +91,8 @@ impl Gateway {
         let finished = tokio::task::spawn_blocking(move || gateway.keys.finish(&turn, upload));
         let key = finished.await.map_err(|_| ApiError::Internal)??;
         tracing::info!(parameters = key.parameters.name(), "an evaluation key was stored");
-        Ok(created(&key))
+        self.uploaded(StatusCode::CREATED, &key).await
     }
-}
-
-fn created(key: &StoredKey) -> Response<Full<Bytes>> {
-    respond_json(StatusCode::CREATED, &describe(key))
 }
 
 fn describe(key: &StoredKey) -> Value {

@@ -80,6 +80,7 @@ fn responses_carry_their_elements_either_way() {
     let (body, length) = binary_request(&[b"abcde"]);
     let mut request = parse(&body, Some(&length)).unwrap();
     let facts = ResponseFacts {
+        receipt: None,
         model: "m",
         version: 3,
         output: "scores",

@@ -71,6 +71,7 @@ pub(crate) struct Setup {
     settings: String,
     flags: Vec<String>,
     self_signed: bool,
+    shell: Option<&'static str>,
 }
 
 impl Setup {
@@ -78,7 +79,7 @@ impl Setup {
     pub(crate) fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("models")).unwrap();
-        Self { directory, settings: String::new(), flags: Vec::new(), self_signed: true }
+        Self { directory, settings: String::new(), flags: Vec::new(), self_signed: true, shell: None }
     }
 
     /// One model `m` with 8 features and 3 classes.
@@ -132,6 +133,12 @@ impl Setup {
         self
     }
 
+    /// What a shell does first in the gateway's process.
+    pub(crate) fn after(mut self, shell: &'static str) -> Self {
+        self.shell = Some(shell);
+        self
+    }
+
     /// A path in the gateway's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -147,7 +154,8 @@ impl Setup {
         let url = ready["listening"].as_str().unwrap().to_owned();
         let address = url.strip_prefix("https://").unwrap().parse().unwrap();
         let metrics = ready["metrics"].as_str().unwrap().strip_prefix("http://").unwrap().parse().unwrap();
-        Gateway { child, url, address, metrics, log, setup: Some(self) }
+        let log_key = ready["log"].as_str().map(str::to_owned);
+        Gateway { child, url, address, metrics, log_key, log, setup: Some(self) }
     }
 
     /// Starts a gateway that must refuse, and returns its exit code and last words.
@@ -168,7 +176,14 @@ impl Setup {
     fn spawn(&self) -> (Child, String, Log) {
         let settings = self.path("gateway.toml");
         fs::write(&settings, &self.settings).unwrap();
-        let mut serve = Command::new(program());
+        let mut serve = match self.shell {
+            None => Command::new(program()),
+            Some(shell) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("{shell}; exec \"$@\""), "sh"]).arg(program());
+                command
+            }
+        };
         serve.arg("serve").arg("--config").arg(settings).arg("--repo").arg(self.path("models"));
         serve.args(["--metrics", "127.0.0.1:0"]);
         if !self.flags.iter().any(|flag| flag == "--listen") {
@@ -193,6 +208,8 @@ pub(crate) struct Gateway {
     pub(crate) url: String,
     pub(crate) address: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// What verifies its transparency log, where it keeps one.
+    pub(crate) log_key: Option<String>,
     log: Log,
     /// Only a gateway that is being restarted has none.
     setup: Option<Setup>,
@@ -268,6 +285,11 @@ impl Gateway {
     pub(crate) fn reload(&self, generation: u32) {
         self.hang_up();
         self.wait_for_log(&format!(" generation={generation}\n"));
+    }
+
+    /// The process's number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a crash would.

@@ -1,0 +1,229 @@
+//! The transparency log: every answer, every evaluation key that came or went and every model that was loaded or retired is a
+//! leaf of an append-only Merkle tree, whose checkpoints are signed and whose tiles anyone may read. Its directory:
+//!
+//! ```text
+//! key        the log's keys, mode 0600
+//! secret     32 bytes that salts and the keys of seeds come from, mode 0600
+//! journal    every entry in order; the rest of the log is made of it
+//! public/    checkpoint and tiles as tlog-tiles has them, for the gateway's routes and for any server of files
+//! ```
+//!
+//! An answer leaves the gateway after its leaf is on the disk and under a signed checkpoint, and takes the proof along: its
+//! receipt. Where the disk refuses, so does the gateway.
+//!
+//! In reading order: `records` (the journal), `tree` (hashes), `files` (the public directory), `keys` (who signs), `book` (all
+//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `metrics`, `commands` (for operators).
+
+mod book;
+mod commands;
+mod committer;
+mod files;
+mod keys;
+mod leaves;
+mod metrics;
+mod records;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Sender},
+    },
+    thread::JoinHandle,
+};
+
+use tiresias_evidence::{Leaf, NoteVerifier, Receipt};
+use tokio::sync::oneshot;
+
+use crate::{data::DataDirectory, error::ApiError, swap::Swap};
+use book::{Book, PUBLIC};
+pub use commands::{CommandError, run};
+use committer::{Committer, Job, Message};
+pub(crate) use leaves::{AnswerFacts, Facts};
+pub(crate) use metrics::LogMetrics;
+
+/// The log's directory in the data directory.
+const DIRECTORY: &str = "log";
+
+/// Why the log could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file system call failed.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The path at fault.
+        path: PathBuf,
+        /// The operating system's word on it.
+        source: io::Error,
+    },
+    /// The operating system gave no entropy.
+    #[error("the operating system gave no entropy")]
+    Entropy,
+    /// A secret that cannot be used.
+    #[error("{path}: {rule}", path = path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// The configuration names another log.
+    #[error("{path}: the log here has another origin than `[log] origin`: a log keeps its name; change the setting, or name a new data directory", path = path.display())]
+    Origin {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A record of the journal is not as it was written.
+    #[error("{path}: record {record} is damaged, and receipts were given for it: restore the file from a backup", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The record, from 0.
+        record: u64,
+    },
+    /// The journal lost records.
+    #[error("{path}: a checkpoint over {covered} records was published, and the journal has fewer: restore the file from a backup", path = path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// The records that the checkpoint covers.
+        covered: u64,
+    },
+    /// The journal is another's.
+    #[error("{path}: these records are not those that the published checkpoint was signed over: restore the directory from a backup", path = path.display())]
+    Fork {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// A stable code, for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Entropy => "entropy",
+            Self::Key { .. } => "bad_log_key",
+            Self::Origin { .. } => "log_origin",
+            Self::Damaged { .. } | Self::Short { .. } => "log_damaged",
+            Self::Fork { .. } => "log_forked",
+        }
+    }
+
+    fn io(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// What the committer shows to others.
+struct Shared {
+    /// The published checkpoint.
+    checkpoint: Swap<Arc<str>>,
+}
+
+/// The open log.
+pub(crate) struct Log {
+    facts: Facts,
+    verifiers: Vec<NoteVerifier>,
+    public: PathBuf,
+    shared: Arc<Shared>,
+    metrics: LogMetrics,
+    messages: Sender<Message>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// Opens the log of a data directory, makes it on first use, and publishes where it stands. Reads the whole journal.
+    pub(crate) fn open(data: &DataDirectory, origin: Option<&str>) -> Result<Self, Error> {
+        let directory = data.file(DIRECTORY);
+        make(&directory)?;
+        let facts = Facts::open(&directory)?;
+        let book = Book::open(&directory, origin)?;
+        let metrics = LogMetrics::default();
+        metrics.stands_at(book.size());
+        let verifiers = book.verifiers();
+        let shared = Arc::new(Shared { checkpoint: Swap::new(Arc::clone(book.note())) });
+        let (messages, inbox) = mpsc::channel();
+        let committer = Committer::new(book, inbox, Arc::clone(&shared), metrics.clone());
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || committer.run());
+        let thread = Mutex::new(Some(thread.map_err(Error::io(&directory))?));
+        let public = directory.join(PUBLIC);
+        Ok(Self { facts, verifiers, public, shared, metrics, messages, thread })
+    }
+
+    /// What leaves are made of.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What verifies the log: the newest key first.
+    pub(crate) fn verifiers(&self) -> &[NoteVerifier] {
+        &self.verifiers
+    }
+
+    pub(crate) fn metrics(&self) -> &LogMetrics {
+        &self.metrics
+    }
+
+    /// Appends a leaf and waits until it is on the disk and under a signed checkpoint. Errors with
+    /// [`ApiError::LogUnavailable`] where it is not in the log, and never will be.
+    pub(crate) async fn append(&self, leaf: Leaf) -> Result<Receipt, ApiError> {
+        self.hand_in(leaf, false).await
+    }
+
+    /// The same for what has happened already: where the log cannot be written now, it is as soon as it can.
+    pub(crate) async fn append_done(&self, leaf: Leaf) -> Result<Receipt, ApiError> {
+        self.hand_in(leaf, true).await
+    }
+
+    async fn hand_in(&self, leaf: Leaf, has_happened: bool) -> Result<Receipt, ApiError> {
+        let salt = leaves::salt()?;
+        let (waiter, placed) = oneshot::channel();
+        let job = Job { entry: leaf.entry(&salt), waiter: Some(waiter), has_happened };
+        self.messages.send(Message::Append(job)).map_err(|_| ApiError::LogUnavailable)?;
+        let place = placed.await.map_err(|_| ApiError::LogUnavailable)?;
+        let checkpoint = (*place.checkpoint).to_owned();
+        Ok(Receipt { leaf, salt, index: place.index, proof: place.proof, checkpoint })
+    }
+
+    /// Appends a leaf of something that has happened and that no one waits for.
+    pub(crate) fn record(&self, leaf: &Leaf) {
+        let Ok(salt) = leaves::salt() else {
+            return tracing::error!("the operating system gave no entropy: a leaf is lost to the log");
+        };
+        let job = Job { entry: leaf.entry(&salt), waiter: None, has_happened: true };
+        if self.messages.send(Message::Append(job)).is_err() {
+            tracing::error!("the transparency log is closed: a leaf is lost to it");
+        }
+    }
+
+    /// The published checkpoint.
+    pub(crate) fn checkpoint(&self) -> Arc<str> {
+        Arc::clone(&self.shared.checkpoint.load())
+    }
+
+    /// A tile by its path below the log's root. Reads a file. `None` where there is no such tile.
+    pub(crate) fn tile(&self, path: &str) -> Option<Vec<u8>> {
+        files::read_tile(&self.public, path)
+    }
+
+    /// Commits and publishes what is on its way, and ends the thread. Waits for the disk.
+    pub(crate) fn close(&self) {
+        let _ = self.messages.send(Message::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the transparency log's thread panicked");
+        }
+    }
+}
+
+/// Makes the log's directory where there is none.
+fn make(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(Error::io(directory))
+}

@@ -1,0 +1,166 @@
+//! The thread that commits: it takes all entries that wait, appends them with one write and one sync, signs one checkpoint,
+//! and hands out the proofs. What comes in meanwhile is the next commit's, so a busy log syncs no more often than a quiet one.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use tiresias_evidence::Hash;
+use tokio::sync::oneshot;
+
+use super::{Shared, book::Book, metrics::LogMetrics, records::BATCH};
+
+/// Under load the public files are this much behind, at most.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// What could not be logged is tried again after this time.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The most entries that wait for a disk to have room. Of answers, which are refused then, there are none among them.
+const MAXIMUM_KEPT: usize = 1 << 16;
+
+/// An entry's place under a checkpoint.
+pub(super) struct Place {
+    pub(super) index: u64,
+    pub(super) proof: Vec<Hash>,
+    pub(super) checkpoint: Arc<str>,
+}
+
+/// An entry on its way in.
+pub(super) struct Job {
+    pub(super) entry: Hash,
+    /// Who waits for its place; they hear nothing where the commit failed.
+    pub(super) waiter: Option<oneshot::Sender<Place>>,
+    /// Whether it is tried again until it is in the log, because what it tells of has happened.
+    pub(super) has_happened: bool,
+}
+
+/// What the thread is told.
+pub(super) enum Message {
+    Append(Job),
+    /// Finish what came before, publish, and end.
+    Close,
+}
+
+pub(super) struct Committer {
+    book: Book,
+    messages: Receiver<Message>,
+    shared: Arc<Shared>,
+    metrics: LogMetrics,
+    /// What the next commit takes: those at the front may have been in one that failed.
+    waiting: VecDeque<Job>,
+    published: Instant,
+    closed: bool,
+}
+
+impl Committer {
+    pub(super) fn new(
+        book: Book,
+        messages: Receiver<Message>,
+        shared: Arc<Shared>,
+        metrics: LogMetrics,
+    ) -> Self {
+        let (waiting, published) = (VecDeque::new(), Instant::now());
+        Self { book, messages, shared, metrics, waiting, published, closed: false }
+    }
+
+    /// Works until it is told to close, or no one is left who could tell it anything.
+    pub(super) fn run(mut self) {
+        while !self.closed {
+            self.receive();
+            if !self.waiting.is_empty() {
+                self.commit();
+            }
+            if !self.book.is_published() && (self.closed || self.published.elapsed() >= PUBLISH_EVERY) {
+                self.publish();
+            }
+        }
+        if !self.waiting.is_empty() {
+            let leaves = self.waiting.len();
+            tracing::error!(leaves, "the gateway ends with leaves that could not be logged");
+        }
+    }
+
+    /// Waits for entries, or until there is something else to do, and takes those that are there.
+    fn receive(&mut self) {
+        let patience = if !self.waiting.is_empty() {
+            Some(RETRY)
+        } else if !self.book.is_published() {
+            Some(PUBLISH_EVERY.saturating_sub(self.published.elapsed()))
+        } else {
+            None
+        };
+        let first = match patience {
+            None => self.messages.recv().map_err(RecvTimeoutError::from),
+            Some(patience) => self.messages.recv_timeout(patience),
+        };
+        match first {
+            Ok(message) => self.take(message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.closed = true,
+        }
+        while self.waiting.len() < BATCH && !self.closed {
+            let Ok(message) = self.messages.try_recv() else { break };
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Append(job) => self.waiting.push_back(job),
+            Message::Close => self.closed = true,
+        }
+    }
+
+    /// Commits what waits, as many as one write holds: all of them are in the log, or none.
+    fn commit(&mut self) {
+        let started = Instant::now();
+        let count = self.waiting.len().min(BATCH);
+        let entries: Vec<Hash> = self.waiting.iter().take(count).map(|job| job.entry).collect();
+        let first = match self.book.commit(&entries) {
+            Ok(first) => first,
+            Err(error) => return self.fail(&error),
+        };
+        for (job, index) in self.waiting.drain(..count).zip(first..) {
+            let Some(waiter) = job.waiter else { continue };
+            // Proofs of what was appended last are never forgotten; without one, the waiter hears of a failure.
+            if let Ok(proof) = self.book.prove(index) {
+                let checkpoint = Arc::clone(self.book.note());
+                // A client that went away needs no receipt.
+                let _ = waiter.send(Place { index, proof, checkpoint });
+            }
+        }
+        self.metrics.committed(count, self.book.size(), started.elapsed());
+    }
+
+    /// Nothing was appended. Who waits is told so; what has happened stays for the next try.
+    fn fail(&mut self, error: &io::Error) {
+        tracing::error!(kind = ?error.kind(), "the transparency log could not be written: requests are refused");
+        self.metrics.failed();
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message);
+        }
+        self.waiting.retain_mut(|job| {
+            job.waiter = None;
+            job.has_happened
+        });
+        if self.waiting.len() > MAXIMUM_KEPT {
+            tracing::error!("too many leaves wait for the disk: the newest are lost to the log");
+            self.waiting.truncate(MAXIMUM_KEPT);
+        }
+    }
+
+    fn publish(&mut self) {
+        self.book.publish();
+        self.published = Instant::now();
+        if self.book.is_published() {
+            self.shared.checkpoint.store(Arc::clone(self.book.note()));
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The public files of the log, as tlog-tiles has them: `checkpoint`, `tile/<L>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`. A
+//! server of static files can serve them as they are.
+//!
+//! They are made of the journal: none is synced, and a start makes anew what is missing or differs. The checkpoint is
+//! written last, so whatever it covers is there.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use tiresias_evidence::{
+    Hash,
+    merkle::Hashes as _,
+    note::MAXIMUM_NOTE_BYTES,
+    tile::{self, WIDTH},
+};
+
+use super::tree::{NotKept, Tree};
+
+/// Tiles of a level above this one would be of a log of 2^64 leaves.
+const LEVELS: u32 = 8;
+
+/// The largest file: entries of 32 bytes behind their lengths.
+const MAXIMUM_FILE: u64 = WIDTH * 34;
+
+/// The public directory.
+pub(super) struct Files {
+    directory: PathBuf,
+    /// Leaves in tiles.
+    size: u64,
+}
+
+fn unkept(_: NotKept) -> io::Error {
+    io::Error::other("hashes of unwritten tiles were forgotten")
+}
+
+impl Files {
+    /// Makes the directory where there is none.
+    pub(super) fn open(directory: &Path) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        Ok(Self { directory: directory.to_owned(), size: 0 })
+    }
+
+    /// Leaves whose tiles were written.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The note of the checkpoint that was published last. `None` where there is none that can be read.
+    pub(super) fn published(&self) -> Option<String> {
+        String::from_utf8(read(&self.directory.join("checkpoint"), MAXIMUM_NOTE_BYTES as u64).ok()?).ok()
+    }
+
+    /// Writes the tiles that leaves from [`Files::size`] on have changed; where `partial` is not asked for, full ones alone.
+    pub(super) fn write_tiles(&mut self, tree: &Tree, partial: bool) -> io::Result<()> {
+        let size = tree.size();
+        let full = size / WIDTH * WIDTH;
+        let (from, to) = (self.size, if partial { size } else { full });
+        if from >= to {
+            return Ok(());
+        }
+        let entry = |index| tree.entry(index).map_err(unkept);
+        self.write_level(from, to, tile::entries_path, |range| {
+            let entries = range.map(entry).collect::<io::Result<Vec<Hash>>>()?;
+            tile::bundle(entries.iter().map(Hash::as_slice)).ok_or(io::ErrorKind::InvalidData.into())
+        })?;
+        for level in 0..LEVELS {
+            let (from, to) = (from >> (8 * level), to >> (8 * level));
+            let node = |index| tree.node(8 * level, index).map_err(unkept);
+            self.write_level(
+                from,
+                to,
+                |index, width| tile::path(level, index, width),
+                |range| Ok(range.map(node).collect::<io::Result<Vec<Hash>>>()?.concat()),
+            )?;
+        }
+        self.size = to;
+        Ok(())
+    }
+
+    /// Writes the tiles of one level for nodes from `from` to before `to`.
+    fn write_level(
+        &self,
+        from: u64,
+        to: u64,
+        path: impl Fn(u64, u64) -> String,
+        content: impl Fn(std::ops::Range<u64>) -> io::Result<Vec<u8>>,
+    ) -> io::Result<()> {
+        if from >= to {
+            return Ok(());
+        }
+        for index in from / WIDTH..to.div_ceil(WIDTH) {
+            let begin = index * WIDTH;
+            let end = to.min(begin + WIDTH);
+            self.put(&path(index, end - begin), &content(begin..end)?)?;
+            if end - begin == WIDTH {
+                // Partial tiles may go once the full one is there.
+                let partial = self.directory.join(path(index, WIDTH) + ".p");
+                match fs::remove_dir_all(partial) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the checkpoint's note, which covers no more than tiles were written for.
+    pub(super) fn write_checkpoint(&self, note: &str) -> io::Result<()> {
+        self.put("checkpoint", note.as_bytes())
+    }
+
+    /// Writes a file whole or not at all, unless it is there as it should be.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.directory.join(name);
+        if read(&path, MAXIMUM_FILE.max(bytes.len() as u64)).is_ok_and(|found| found == bytes) {
+            return Ok(());
+        }
+        let new = self.directory.join(".new");
+        fs::write(&new, bytes)?;
+        match fs::rename(&new, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(path.parent().unwrap_or(&self.directory))?;
+                fs::rename(&new, &path)
+            }
+            renamed => renamed,
+        }
+    }
+}
+
+/// Reads a file of at most `limit` bytes.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// Reads a tile by its path below the log's root, which must be one that the specification allows. `None` where there is no such tile.
+pub(super) fn read_tile(directory: &Path, path: &str) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix("tile/")?;
+    let (level, rest) = rest.split_once('/')?;
+    let is_level =
+        level == "entries" || (level.parse::<u8>().is_ok_and(|level| level < 64) && is_decimal(level));
+    let (index, width) = match rest.split_once(".p/") {
+        Some((index, width)) => (index, Some(width)),
+        None => (rest, None),
+    };
+    let mut groups = index.split('/').peekable();
+    let mut is_index = true;
+    while let Some(group) = groups.next() {
+        let digits = if groups.peek().is_some() { group.strip_prefix('x') } else { Some(group) };
+        is_index &= digits
+            .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    }
+    let is_width =
+        width.is_none_or(|width| is_decimal(width) && width.parse::<u8>().is_ok_and(|width| width > 0));
+    if !(is_level && is_index && is_width) {
+        return None;
+    }
+    let tile = read(&directory.join(path), MAXIMUM_FILE);
+    let Some(width) = width.and_then(|width| width.parse::<usize>().ok()).filter(|_| tile.is_err()) else {
+        return tile.ok();
+    };
+    // A partial tile that was never written is the beginning of a wider one.
+    let each = if level == "entries" { 34 } else { 32 };
+    let full = directory.join("tile").join(level).join(index);
+    let wider = (width..256).map(|width| directory.join(format!("tile/{level}/{index}.p/{width}")));
+    let bytes = std::iter::once(full).chain(wider).find_map(|path| read(&path, MAXIMUM_FILE).ok())?;
+    bytes.get(..width * each).map(<[u8]>::to_vec)
+}
+
+fn is_decimal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'))
+        && !text.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::records::tests::entry, *};
+
+    #[test]
+    fn tiles_appear_as_the_tree_grows_and_are_found_by_their_paths_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = Files::open(directory.path()).unwrap();
+        let mut tree = Tree::default();
+        for (size, present, absent) in [
+            (3, vec!["tile/0/000.p/3", "tile/entries/000.p/3"], vec!["tile/0/000", "tile/1/000.p/1"]),
+            (10, vec!["tile/0/000.p/10", "tile/0/000.p/3", "tile/0/000.p/7"], vec!["tile/0/000.p/11"]),
+            (256, vec!["tile/0/000", "tile/1/000.p/1", "tile/entries/000"], vec!["tile/0/001.p/1"]),
+            (
+                700,
+                vec!["tile/0/001", "tile/0/002.p/188", "tile/1/000.p/2", "tile/0/000.p/9"],
+                vec!["tile/2/000"],
+            ),
+        ] {
+            while tree.size() < size {
+                tree.append(entry(tree.size()));
+            }
+            files.write_tiles(&tree, true).unwrap();
+            assert_eq!(files.size(), size);
+            for path in present {
+                let bytes = read_tile(directory.path(), path);
+                let bytes = bytes.unwrap_or_else(|| unreachable!("{path} of {size}"));
+                let width = path.split_once(".p/").map_or(256, |(_, width)| width.parse().unwrap());
+                assert_eq!(bytes.len(), width * if path.contains("entries") { 34 } else { 32 });
+            }
+            for path in absent {
+                assert_eq!(read_tile(directory.path(), path), None, "{path} of {size}");
+            }
+        }
+        assert!(
+            !directory.path().join("tile/0/000.p").exists(),
+            "a full tile takes the place of partial ones"
+        );
+        assert_eq!(
+            tile::unbundle(&read_tile(directory.path(), "tile/entries/002.p/188").unwrap()).unwrap()[7],
+            entry(519)
+        );
+        for path in [
+            "checkpoint",
+            "tile/0",
+            "tile/0/",
+            "tile/0/0",
+            "tile/00/000",
+            "tile/64/000",
+            "tile/0/../../x",
+            "tile/0/x000/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/000.p/",
+            "tile//000",
+            "tile/x/000",
+            "tile/0/000/000",
+            "tile/0/x001",
+            "../tile/0/000",
+            "tile/entries/000.p",
+            "tile/-1/000",
+            "tile/+1/000",
+        ] {
+            assert_eq!(read_tile(directory.path(), path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_missing_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut tree = Tree::default();
+        (0..300).for_each(|number| tree.append(entry(number)));
+        Files::open(directory.path()).unwrap().write_tiles(&tree, true).unwrap();
+        let good = read_tile(directory.path(), "tile/0/000").unwrap();
+        fs::write(directory.path().join("tile/0/000"), b"").unwrap();
+        fs::remove_dir_all(directory.path().join("tile/entries")).unwrap();
+        Files::open(directory.path()).unwrap().write_tiles(&tree, true).unwrap();
+        assert_eq!(read_tile(directory.path(), "tile/0/000").unwrap(), good);
+        assert_eq!(read_tile(directory.path(), "tile/entries/001.p/44").unwrap().len(), 44 * 34);
+    }
+}
