@@ -1,5 +1,7 @@
 //! The command line of `tiresias`.
 
+mod scans;
+
 use std::{fmt, path::PathBuf};
 
 use clap::{
@@ -9,6 +11,8 @@ use clap::{
 };
 use tiresias_keys::BootstrapParameters;
 use zeroize::Zeroizing;
+
+pub use scans::{BackboneArgs, ScanArgs};
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]
@@ -31,7 +35,8 @@ pub enum Command {
     /// gives that request up.
     #[command(
         override_usage = "tiresias infer [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>...\n       \
-                          tiresias infer [OPTIONS] --gateway <URL> --card <FILE> --features <FILE>..."
+                          tiresias infer [OPTIONS] --gateway <URL> --card <FILE> --features <FILE>...\n       \
+                          tiresias infer [OPTIONS] --gateway <URL> --model <NAME> --scan <PATH>... --backbone <FILE>"
     )]
     Infer(InferArgs),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
@@ -53,6 +58,8 @@ pub enum Command {
                           tiresias enroll [OPTIONS] --gateway <URL> --list"
     )]
     Enroll(EnrollArgs),
+    /// Print the digest of a backbone, or write its features of scans
+    Backbone(BackboneArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -205,7 +212,7 @@ pub struct InferArgs {
     /// Features, .npy or .csv, one row a patient
     ///
     /// With several files, each result has a field `file`, and `index` is the row in that file.
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "scan")]
     pub features: Vec<PathBuf>,
     /// Patients in one request, at most 256 and at most what the gateway takes for the model
     ///
@@ -222,6 +229,9 @@ pub struct InferArgs {
     /// same features asks for the rows that are missing. An existing FILE is never overwritten.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// From scans instead of features
+    #[command(flatten)]
+    pub scans: ScanArgs,
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,

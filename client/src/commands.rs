@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod backbone;
 pub mod decrypt;
 pub mod demo;
 pub mod encrypt;

@@ -9,6 +9,37 @@ pub enum Error {
     /// Wrong features, or a card that does not hold together.
     #[error(transparent)]
     Circuit(#[from] tiresias_circuits::Error),
+    /// A backbone that could not be loaded or run.
+    #[error("the backbone: {0}")]
+    Backbone(#[from] tiresias_backbone::Error),
+    /// Another backbone than the model owner's.
+    #[error(
+        "the circuit card is for another backbone: ask the model owner for the one that the head was trained on, model and \
+         preprocessing card"
+    )]
+    OtherBackbone,
+    /// A backbone that gives another number of features than the head takes.
+    #[error("the backbone gives {got} features and the model takes {expected}: it is for another model")]
+    BackboneFeatures {
+        /// What it gives.
+        got: usize,
+        /// What the model takes.
+        expected: usize,
+    },
+    /// Maps of a model whose owner does not allow them.
+    #[error("the model's owner does not let clients ask for class-activation maps: leave --cam out")]
+    NoMaps,
+    /// Scans that do not go together with their model.
+    #[error("scans: {0}")]
+    Scans(&'static str),
+    /// Some files were no scans.
+    #[error("{failed} files could not be read as scans; {read} scans were read")]
+    SomeScans {
+        /// How many.
+        failed: usize,
+        /// Scans that were read.
+        read: usize,
+    },
     /// A response that is no answer to our request.
     #[error("the response was refused: {0}")]
     Response(#[from] tiresias_keys::Error),
@@ -187,6 +218,12 @@ impl Error {
     pub fn code(&self) -> &str {
         match self {
             Self::Circuit(error) => error.code(),
+            Self::Backbone(error) => error.code(),
+            Self::OtherBackbone => "other_backbone",
+            Self::BackboneFeatures { .. } => "other_backbone",
+            Self::NoMaps => "no_maps",
+            Self::Scans(_) => "scans",
+            Self::SomeScans { .. } => "some_scans",
             Self::Response(error) => error.code(),
             Self::SecretKey(_) => "secret_key",
             Self::Url => "bad_url",

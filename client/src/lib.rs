@@ -15,10 +15,10 @@
 //! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read.
 //! 2. [`oip`]: Open Inference Protocol bodies.
 //! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
-//! 4. [`inputs`]: features files. [`results`]: a results file that a later run can complete.
+//! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `demo`.
+//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `demo`.
 //! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,7 @@ pub mod oip;
 pub mod output;
 pub mod passphrase;
 pub mod results;
+pub mod scans;
 mod sealed;
 pub mod state;
 pub mod stop;

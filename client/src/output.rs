@@ -14,7 +14,7 @@ use tiresias_circuits::Drift;
 use tiresias_keys::KeyId;
 
 pub use crate::inputs::read_features;
-use crate::{Diagnosis, Error, Model, finding::REVIEW, http::keys::KeyEntry};
+use crate::{Diagnosis, Error, Model, finding::REVIEW, http::keys::KeyEntry, scans::Failure};
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
 const DEFAULT_BATCH: usize = 256;
@@ -174,6 +174,17 @@ pub(crate) fn warn_replaced((version, config): (u32, &str), model: &Model) {
     );
 }
 
+/// Names a file that is no scan, with its reason.
+pub(crate) fn scan_failed(failure: &Failure) {
+    let _ = writeln!(
+        io::stderr(),
+        "tiresias: error[{}]: {}: {}",
+        failure.code,
+        failure.path.display(),
+        failure.reason
+    );
+}
+
 /// Says where the results of an unfinished run lie.
 pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
     let part = part.display();
@@ -212,6 +223,11 @@ pub fn progress(length: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     bar(length as u64, "{bar:40} {pos}/{len} patients, {eta} left")
+}
+
+/// Counts files whose number is not known beforehand.
+pub(crate) fn files_progress() -> ProgressBar {
+    bar(0, "{spinner} {pos} files read")
 }
 
 /// The same for bytes that are sent.

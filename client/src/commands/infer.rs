@@ -1,6 +1,7 @@
 //! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
 
 pub(crate) mod ask;
+mod scans;
 
 use std::sync::Arc;
 
@@ -21,21 +22,14 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(args: &InferArgs) -> Result<(), Error> {
+    if !args.scans.scan.is_empty() {
+        return scans::run(args).await;
+    }
     let inputs = Inputs::read(&args.features)?;
     if let Some(path) = &args.out {
         Results::refuse_finished(path)?;
     }
-    let card = args.card.as_ref().map(|path| read_card(path, args)).transpose()?;
-
-    let mut connection = Connection::open_with(&args.gateway, &args.network, Stop::on_signals()).await?;
-    let is_pinned = card.is_some() || args.version.is_some();
-    let model = match card {
-        Some(card) => connection.expect_model(card).await?,
-        None => {
-            let name = args.model.as_ref().ok_or(Error::Usage("name a model, or a card"))?;
-            connection.fetch_model(name, args.version).await?
-        }
-    };
+    let (mut connection, model, is_pinned) = open_model(args, Stop::on_signals()).await?;
     let mut key_file = args.enrolled.open(&model)?;
     inputs.expect_columns(model.card().plan().shape().features)?;
     let results = args.out.as_ref().map(|path| Results::open(path, Header::new(&model, &inputs), &inputs));
@@ -84,6 +78,21 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
             outcome
         }
     }
+}
+
+/// A connection to the gateway, the model, and whether the command pins it.
+async fn open_model(args: &InferArgs, stop: Stop) -> Result<(Connection, Arc<Model>, bool), Error> {
+    let card = args.card.as_ref().map(|path| read_card(path, args)).transpose()?;
+    let mut connection = Connection::open_with(&args.gateway, &args.network, stop).await?;
+    let is_pinned = card.is_some() || args.version.is_some();
+    let model = match card {
+        Some(card) => connection.expect_model(card).await?,
+        None => {
+            let name = args.model.as_ref().ok_or(Error::Usage("name a model, or a card"))?;
+            connection.fetch_model(name, args.version).await?
+        }
+    };
+    Ok((connection, model, is_pinned))
 }
 
 /// The card that the run is pinned to.

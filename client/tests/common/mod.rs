@@ -41,6 +41,13 @@ impl Ended {
         assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{code}: {self:?}");
     }
 
+    /// A command that failed with this code after it had printed what it found.
+    pub(crate) fn failed_after_output(&self, code: &str) {
+        let line = self.err.lines().last().unwrap_or_default();
+        assert!(line.starts_with(&format!("tiresias: error[{code}]: ")), "{code}: {self:?}");
+        assert!(self.code == Some(1) && !self.out.is_empty(), "{code}: {self:?}");
+    }
+
     /// A command line that was not understood.
     pub(crate) fn wrong_usage(&self) {
         assert_eq!((self.code, self.out.as_str()), (Some(2), ""), "{self:?}");
