@@ -23,7 +23,7 @@ use common::{
     Gateway, Setup, gateway_command,
     http::{Connection, Reply, head},
 };
-use probe::{HEADER_LENGTH, INFER, Probe, TRAILER, binary};
+use probe::{HEADER_LENGTH, INFER, Probe, binary};
 use serde_json::{Value, json};
 use tiresias_evidence::{
     Checkpoint, Event, Hash, NoteVerifier, Receipt, commitment,
@@ -47,10 +47,6 @@ fn key_of(gateway: &Gateway) -> NoteVerifier {
     NoteVerifier::parse(gateway.log_key.as_ref().unwrap()).unwrap()
 }
 
-fn digest(element: &[u8]) -> Hash {
-    element[element.len() - TRAILER..element.len() - 1].try_into().unwrap()
-}
-
 #[test]
 fn an_answer_brings_a_receipt_that_commits_to_its_bytes_and_the_log_has_it() {
     let probe = Probe::start(Setup::model("flooded").with_data());
@@ -62,9 +58,12 @@ fn an_answer_brings_a_receipt_that_commits_to_its_bytes_and_the_log_has_it() {
     let seen = receipt.verify(&key).unwrap();
     let leaf = &receipt.leaf;
     assert_eq!(leaf.event, Event::Answer);
-    let digests: Vec<Hash> = sent.iter().map(|element| digest(element)).collect();
-    assert_eq!(leaf.request, Some(commitment::request(&digests)));
-    assert_eq!(leaf.response, Some(commitment::response(elements.iter().map(Vec::as_slice))));
+    let hash = |elements: &[Vec<u8>]| {
+        let digests: Vec<Hash> =
+            elements.iter().map(|element| commitment::digest(element).unwrap()).collect();
+        Some(commitment::elements(&digests))
+    };
+    assert_eq!((leaf.request, leaf.response), (hash(&sent), hash(&elements)));
     assert_eq!(leaf.config, Some(*probe.model.config().as_bytes()));
     assert!(leaf.model.is_some() && leaf.randomness.is_some() && leaf.key.is_none());
     let program = fs::read(common::program()).unwrap();

@@ -73,7 +73,7 @@ impl Gateway {
         let vectors = decoded.len();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
         let digests: Vec<Digest> = decoded.iter().map(|(_, digest)| *digest).collect();
-        let ResponseSeed { seed, commitment: randomness } =
+        let ResponseSeed { seed, copy, commitment: randomness } =
             self.seeds.next(digests.iter()).map_err(|_| ApiError::Internal)?;
         let is_brief = is_brief(model.card.plan(), vectors) && admission.is_covered();
         let cost = vectors * cost(model.card.plan());
@@ -92,13 +92,15 @@ impl Gateway {
                 evaluator.evaluate(&decoded, &seed, admission)
             }
         };
+        let coming = self.log.as_ref().map(|log| log.coming());
         let Evaluated { elements, hash, elapsed, budget_left } = self.compute.run(ask, job).await??;
+        drop(coming);
         let receipt = match (&self.log, hash) {
             (Some(log), Some(response)) => {
                 let (config, weights) = (&model.config, &model.weights);
                 let (request, key) = (digests.as_slice(), key_id.as_ref());
                 let facts = AnswerFacts { request, response, config, weights, key, randomness };
-                Some(log.append(log.facts().answer(&facts)).await?.to_text())
+                Some(log.append(log.facts().answer(&facts), copy).await?.to_text())
             }
             _ => None,
         };
@@ -257,7 +259,17 @@ impl Evaluator<'_> {
             // Each answer is packed at once: unpacked ones are several times as large.
             elements.push(answer.to_bytes(&shape));
         }
-        let hash = self.logged.then(|| commitment::response(elements.iter().map(Vec::as_slice)));
+        let hash = self.logged.then(|| response_hash(&elements)).transpose()?;
         Ok(Evaluated { elements, hash, elapsed, budget_left: admission.keep() })
     }
+}
+
+/// The hash of a response's frames, which this process has just sealed: their digests are taken as they stand there.
+fn response_hash(elements: &[Vec<u8>]) -> Result<Hash, ApiError> {
+    let digest = |element: &Vec<u8>| {
+        let (_, trailer) = element.split_last_chunk::<33>()?;
+        trailer.first_chunk::<32>().copied()
+    };
+    let digests: Option<Vec<Hash>> = elements.iter().map(digest).collect();
+    Ok(commitment::elements(&digests.ok_or(ApiError::Internal)?))
 }
