@@ -13,8 +13,10 @@
 //! receipt. Where the disk refuses, so does the gateway.
 //!
 //! In reading order: `records` (the journal), `tree` (hashes), `files` (the public directory), `keys` (who signs), `book` (all
-//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `seeds` (for replay), `metrics`, `commands` (for operators).
+//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `seeds` (for
+//! replay), `audit` (what replay reads of all this), `metrics`, `commands` (for operators).
 
+mod audit;
 mod book;
 mod commands;
 mod committer;
@@ -43,6 +45,7 @@ use tiresias_evidence::{Leaf, NoteVerifier, Receipt};
 use tokio::sync::oneshot;
 
 use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap};
+pub(crate) use audit::Audit;
 use book::{Book, PUBLIC};
 pub use commands::{CommandError, run};
 use committer::{Committer, Job, Message};

@@ -9,7 +9,9 @@ use std::{
 use hyper::{Request, StatusCode, body::Incoming};
 use tiresias_circuits::{Plan, bootstrap::PreparedKey};
 use tiresias_evidence::{Hash, commitment};
-use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
+use tiresias_keys::{
+    BootstrapParameters, ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, xof::SecretSeed,
+};
 
 use super::{Answer, respond};
 use crate::{
@@ -218,6 +220,28 @@ fn header_length(request: &Request<Incoming>) -> Result<Option<String>, ApiError
     Ok(Some(value.to_owned()))
 }
 
+impl ServedModel {
+    /// The answer to one vector: with the same seed the same, whenever and wherever it is computed. Errors where a key is
+    /// needed and there is none.
+    pub(crate) fn answer(
+        &self,
+        key: Option<&PreparedKey>,
+        features: &EncryptedFeatures,
+        digest: Digest,
+        seed: &SecretSeed,
+        item: u32,
+        threads: usize,
+    ) -> Result<EncryptedScores, ApiError> {
+        let answer = match (&self.head, key) {
+            (ServedHead::Scores(head), _) => head.evaluate(features, digest, seed, item),
+            (ServedHead::Label(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
+            (ServedHead::Mlp(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
+            (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
+        };
+        answer.map_err(|_| ApiError::Internal)
+    }
+}
+
 /// What a request is evaluated with, in its tenant's turn.
 struct Evaluator<'a> {
     model: &'a ServedModel,
@@ -244,17 +268,7 @@ impl Evaluator<'_> {
         let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
         for ((features, digest), item) in decoded.iter().zip(0_u32..) {
             let started = Instant::now();
-            let answer = match (&self.model.head, self.key) {
-                (ServedHead::Scores(head), _) => head.evaluate(features, *digest, seed, item),
-                (ServedHead::Label(head), Some(key)) => {
-                    head.evaluate(key, features, *digest, seed, item, self.threads)
-                }
-                (ServedHead::Mlp(head), Some(key)) => {
-                    head.evaluate(key, features, *digest, seed, item, self.threads)
-                }
-                (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
-            };
-            let answer = answer.map_err(|_| ApiError::Internal)?;
+            let answer = self.model.answer(self.key, features, *digest, seed, item, self.threads)?;
             elapsed += started.elapsed();
             // Each answer is packed at once: unpacked ones are several times as large.
             elements.push(answer.to_bytes(&shape));

@@ -43,7 +43,7 @@ pub(crate) struct AnswerFacts<'a> {
 }
 
 impl Facts {
-    /// Reads the secret of a log, or makes it; hashes this program.
+    /// Makes the secret of a log that has none, and reads it.
     pub(super) fn open(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
         if !path.try_exists().map_err(Error::io(&path))? {
@@ -51,6 +51,12 @@ impl Facts {
             getrandom::fill(&mut *secret).map_err(|_| Error::Entropy)?;
             write_own(&path, Zeroizing::new(hex::encode(secret.as_slice())).as_bytes())?;
         }
+        Self::read(directory)
+    }
+
+    /// Reads the secret of a log that has one; hashes this program.
+    pub(super) fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(FILE);
         let text = read_own(&path)?;
         let mut secret = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim_end(), &mut *secret).map_err(|_| Error::Key {
@@ -66,6 +72,11 @@ impl Facts {
         mac.update(purpose.as_bytes());
         mac.update(of);
         Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
+    /// SHA-256 of this program.
+    pub(super) fn build(&self) -> Hash {
+        self.build
     }
 
     /// What the keys of seeds are made of.
