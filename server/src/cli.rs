@@ -31,6 +31,8 @@ pub enum Command {
     /// The keys of the transparency log
     #[command(subcommand)]
     Log(LogCommand),
+    /// Compute a logged response again, byte for byte, for an auditor who holds the model
+    Replay(ReplayArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -38,6 +40,32 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The data directory of the gateway that answered
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The model repository
+    #[arg(long, value_name = "DIR")]
+    pub repo: PathBuf,
+    /// The body of the request, as it was sent
+    #[arg(long, value_name = "FILE")]
+    pub request: PathBuf,
+    /// The body of the response, as it came
+    #[arg(long, value_name = "FILE")]
+    pub response: PathBuf,
+    /// The receipt, where the response's body does not carry it
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+    /// The evaluation key, where the data directory no longer has it
+    #[arg(long, value_name = "FILE")]
+    pub evaluation_key: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `log`

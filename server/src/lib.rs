@@ -26,7 +26,7 @@
 //! 9. [`keys`]: evaluation keys of tenants, on disk and prepared.
 //! 10. `seeds`: the randomness of responses.
 //! 11. [`data`], `journal`: what outlives the process.
-//! 12. [`log`]: the transparency log, and the receipts that answers take along.
+//! 12. [`log`]: the transparency log, and the receipts that answers take along; [`replay`]: an answer computed again.
 //! 13. `metrics`, [`error`]: what operators and peers see.
 #![forbid(unsafe_code)]
 
@@ -54,6 +54,7 @@ mod protocol;
 mod rate;
 pub mod registry;
 mod reload;
+pub mod replay;
 pub mod repository;
 mod router;
 mod seeds;

@@ -190,7 +190,7 @@ fn open_log(config: &Config, data: Option<&DataDirectory>) -> Result<Option<Arc<
         );
         return Ok(None);
     };
-    let log = Log::open(data, config.log.origin.as_deref())?;
+    let log = Log::open(data, &config.log)?;
     for key in log.verifiers() {
         tracing::info!(%key, "answers carry receipts of the transparency log");
     }

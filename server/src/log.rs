@@ -4,7 +4,8 @@
 //! ```text
 //! key        the log's keys, mode 0600
 //! secret     32 bytes that salts and the keys of seeds come from, mode 0600
-//! journal    every entry in order; the rest of the log is made of it
+//! journal    every entry in order; the public files are made of it
+//! seeds/     the seeds of responses, encrypted, a file a day
 //! public/    checkpoint and tiles as tlog-tiles has them, for the gateway's routes and for any server of files
 //! ```
 //!
@@ -12,8 +13,10 @@
 //! receipt. Where the disk refuses, so does the gateway.
 //!
 //! In reading order: `records` (the journal), `tree` (hashes), `files` (the public directory), `keys` (who signs), `book` (all
-//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `metrics`, `commands` (for operators).
+//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `seeds` (for
+//! replay), `audit` (what replay reads of all this), `metrics`, `commands` (for operators).
 
+mod audit;
 mod book;
 mod commands;
 mod committer;
@@ -22,6 +25,7 @@ mod keys;
 mod leaves;
 mod metrics;
 mod records;
+mod seeds;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -31,6 +35,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
@@ -39,12 +44,15 @@ use std::{
 use tiresias_evidence::{Leaf, NoteVerifier, Receipt};
 use tokio::sync::oneshot;
 
-use crate::{data::DataDirectory, error::ApiError, swap::Swap};
+use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap};
+pub(crate) use audit::Audit;
 use book::{Book, PUBLIC};
 pub use commands::{CommandError, run};
 use committer::{Committer, Job, Message};
 pub(crate) use leaves::{AnswerFacts, Facts};
 pub(crate) use metrics::LogMetrics;
+pub(crate) use seeds::Seed;
+use seeds::Seeds;
 
 /// The log's directory in the data directory.
 const DIRECTORY: &str = "log";
@@ -125,6 +133,17 @@ impl Error {
 struct Shared {
     /// The published checkpoint.
     checkpoint: Swap<Arc<str>>,
+    /// Answers that are being computed.
+    coming: AtomicUsize,
+}
+
+/// An answer that is being computed, and will be logged.
+pub(crate) struct Coming(Arc<Shared>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.coming.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The open log.
@@ -140,15 +159,22 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens the log of a data directory, makes it on first use, and publishes where it stands. Reads the whole journal.
-    pub(crate) fn open(data: &DataDirectory, origin: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn open(data: &DataDirectory, policy: &LogPolicy) -> Result<Self, Error> {
         let directory = data.file(DIRECTORY);
         make(&directory)?;
         let facts = Facts::open(&directory)?;
-        let book = Book::open(&directory, origin)?;
+        let mut book = Book::open(&directory, policy.origin.as_deref())?;
+        // With a retention of no days, only what was kept before goes.
+        let seeds = Seeds::open(&directory, facts.seed_secret(), policy.retention_days);
+        let seeds = seeds.map_err(Error::io(&directory))?;
+        if policy.retention_days > 0 {
+            book.keep_seeds(seeds);
+        }
         let metrics = LogMetrics::default();
         metrics.stands_at(book.size());
         let verifiers = book.verifiers();
-        let shared = Arc::new(Shared { checkpoint: Swap::new(Arc::clone(book.note())) });
+        let shared =
+            Arc::new(Shared { checkpoint: Swap::new(Arc::clone(book.note())), coming: AtomicUsize::new(0) });
         let (messages, inbox) = mpsc::channel();
         let committer = Committer::new(book, inbox, Arc::clone(&shared), metrics.clone());
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || committer.run());
@@ -171,21 +197,27 @@ impl Log {
         &self.metrics
     }
 
-    /// Appends a leaf and waits until it is on the disk and under a signed checkpoint. Errors with
-    /// [`ApiError::LogUnavailable`] where it is not in the log, and never will be.
-    pub(crate) async fn append(&self, leaf: Leaf) -> Result<Receipt, ApiError> {
-        self.hand_in(leaf, false).await
+    /// Says that an answer is about to be computed: a commit may wait for it a little.
+    pub(crate) fn coming(&self) -> Coming {
+        self.shared.coming.fetch_add(1, Ordering::AcqRel);
+        Coming(Arc::clone(&self.shared))
     }
 
-    /// The same for what has happened already: where the log cannot be written now, it is as soon as it can.
+    /// Appends an answer's leaf, and waits until it is on the disk and under a signed checkpoint; keeps the seed that it commits
+    /// to. Errors with [`ApiError::LogUnavailable`] where it is not in the log, and never will be.
+    pub(crate) async fn append(&self, leaf: Leaf, seed: Seed) -> Result<Receipt, ApiError> {
+        self.hand_in(leaf, Some(seed), false).await
+    }
+
+    /// Appends the leaf of what has happened already, and waits: where the log cannot be written now, it is as soon as it can.
     pub(crate) async fn append_done(&self, leaf: Leaf) -> Result<Receipt, ApiError> {
-        self.hand_in(leaf, true).await
+        self.hand_in(leaf, None, true).await
     }
 
-    async fn hand_in(&self, leaf: Leaf, has_happened: bool) -> Result<Receipt, ApiError> {
+    async fn hand_in(&self, leaf: Leaf, seed: Option<Seed>, has_happened: bool) -> Result<Receipt, ApiError> {
         let salt = leaves::salt()?;
         let (waiter, placed) = oneshot::channel();
-        let job = Job { entry: leaf.entry(&salt), waiter: Some(waiter), has_happened };
+        let job = Job { entry: leaf.entry(&salt), seed, waiter: Some(waiter), has_happened };
         self.messages.send(Message::Append(job)).map_err(|_| ApiError::LogUnavailable)?;
         let place = placed.await.map_err(|_| ApiError::LogUnavailable)?;
         let checkpoint = (*place.checkpoint).to_owned();
@@ -197,7 +229,7 @@ impl Log {
         let Ok(salt) = leaves::salt() else {
             return tracing::error!("the operating system gave no entropy: a leaf is lost to the log");
         };
-        let job = Job { entry: leaf.entry(&salt), waiter: None, has_happened: true };
+        let job = Job { entry: leaf.entry(&salt), seed: None, waiter: None, has_happened: true };
         if self.messages.send(Message::Append(job)).is_err() {
             tracing::error!("the transparency log is closed: a leaf is lost to it");
         }

@@ -11,7 +11,7 @@ use tiresias_server::{
     cli::{Cli, Command, ServeArgs},
     config,
     listener::{self, Listening},
-    log, owner, serve,
+    log, owner, replay, serve,
 };
 use tokio::sync::mpsc;
 
@@ -39,6 +39,8 @@ enum Error {
     #[error(transparent)]
     Log(#[from] log::CommandError),
     #[error(transparent)]
+    Replay(#[from] replay::Error),
+    #[error(transparent)]
     Check(#[from] check::Error),
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -53,6 +55,7 @@ impl Error {
         match self {
             Self::Command(error) => error.code(),
             Self::Log(error) => error.code(),
+            Self::Replay(error) => error.code(),
             Self::Check(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Serve(error) => error.code(),
@@ -68,6 +71,7 @@ fn run_command(command: Command) -> Result<(), Error> {
         Command::Inspect(args) => owner::inspect(&args, &mut out)?,
         Command::Evaluate(args) => owner::evaluate(&args, &mut out)?,
         Command::Log(command) => log::run(&command, &mut out)?,
+        Command::Replay(args) => replay::replay(&args, &mut out)?,
         Command::CheckConfig(args) => {
             let checked = check::check(args, &mut out);
             out.flush()?;

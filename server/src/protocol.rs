@@ -352,5 +352,8 @@ impl InferResponse {
     }
 }
 
+mod answer;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use answer::read_answer;

@@ -49,7 +49,7 @@ pub(crate) enum ServedHead {
 
 impl ServedModel {
     /// Errors where a label's stages or zone, or hidden layers, are not those of its weights.
-    fn new(stored: StoredModel) -> Result<Self, repository::Error> {
+    pub(crate) fn new(stored: StoredModel) -> Result<Self, repository::Error> {
         let StoredModel { card, card_bytes, config, head, weights } = stored;
         let (plan, seed) = (*card.plan(), *card.gateway_seed());
         let refused = |source| repository::Error::Card {

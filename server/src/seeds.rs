@@ -12,9 +12,12 @@ use tiresias_evidence::{Hash, commitment};
 use tiresias_keys::{Digest, xof::SecretSeed};
 use zeroize::Zeroizing;
 
-/// The seed of one response, and the commitment to it that its leaf has.
+use crate::log::Seed;
+
+/// The seed of one response, a copy that can be kept, and the commitment to it that its leaf has.
 pub(crate) struct ResponseSeed {
     pub(crate) seed: SecretSeed,
+    pub(crate) copy: Seed,
     pub(crate) commitment: Hash,
 }
 
@@ -35,9 +38,9 @@ impl ResponseSeeds {
         &self,
         request: impl Iterator<Item = &'a Digest>,
     ) -> Result<ResponseSeed, getrandom::Error> {
-        let bytes = Zeroizing::new(self.draw(request)?);
-        let commitment = commitment::randomness(&bytes);
-        Ok(ResponseSeed { seed: SecretSeed::from_bytes(*bytes), commitment })
+        let copy: Seed = Box::new(Zeroizing::new(self.draw(request)?));
+        let commitment = commitment::randomness(&copy);
+        Ok(ResponseSeed { seed: SecretSeed::from_bytes(**copy), copy, commitment })
     }
 
     fn draw<'a>(&self, request: impl Iterator<Item = &'a Digest>) -> Result<[u8; 32], getrandom::Error> {

@@ -23,7 +23,7 @@ use common::{
     Gateway, Setup, gateway_command,
     http::{Connection, Reply, head},
 };
-use probe::{HEADER_LENGTH, INFER, Probe, TRAILER, binary};
+use probe::{HEADER_LENGTH, INFER, Probe, binary};
 use serde_json::{Value, json};
 use tiresias_evidence::{
     Checkpoint, Event, Hash, NoteVerifier, Receipt, commitment,
@@ -47,10 +47,6 @@ fn key_of(gateway: &Gateway) -> NoteVerifier {
     NoteVerifier::parse(gateway.log_key.as_ref().unwrap()).unwrap()
 }
 
-fn digest(element: &[u8]) -> Hash {
-    element[element.len() - TRAILER..element.len() - 1].try_into().unwrap()
-}
-
 #[test]
 fn an_answer_brings_a_receipt_that_commits_to_its_bytes_and_the_log_has_it() {
     let probe = Probe::start(Setup::model("flooded").with_data());
@@ -62,9 +58,12 @@ fn an_answer_brings_a_receipt_that_commits_to_its_bytes_and_the_log_has_it() {
     let seen = receipt.verify(&key).unwrap();
     let leaf = &receipt.leaf;
     assert_eq!(leaf.event, Event::Answer);
-    let digests: Vec<Hash> = sent.iter().map(|element| digest(element)).collect();
-    assert_eq!(leaf.request, Some(commitment::request(&digests)));
-    assert_eq!(leaf.response, Some(commitment::response(elements.iter().map(Vec::as_slice))));
+    let hash = |elements: &[Vec<u8>]| {
+        let digests: Vec<Hash> =
+            elements.iter().map(|element| commitment::digest(element).unwrap()).collect();
+        Some(commitment::elements(&digests))
+    };
+    assert_eq!((leaf.request, leaf.response), (hash(&sent), hash(&elements)));
     assert_eq!(leaf.config, Some(*probe.model.config().as_bytes()));
     assert!(leaf.model.is_some() && leaf.randomness.is_some() && leaf.key.is_none());
     let program = fs::read(common::program()).unwrap();
@@ -312,7 +311,16 @@ fn no_crash_takes_a_receipt_back_or_forks_the_log() {
 #[test]
 fn a_full_disk_refuses_answers_until_it_has_room_again() {
     const LIMIT: u64 = 17 * 512;
-    let probe = Probe::start(Setup::model("flooded").with_data().after("trap '' XFSZ; ulimit -S -f 17"));
+    // The journal has the loading and the probe's request too; seeds take more, and there is none of the loading.
+    fill("[log]\nretention_days = 0\n", "data/log/journal", 36, LIMIT / 36 - 2);
+    fill("", "data/log/seeds", 68, LIMIT / 68 - 1);
+}
+
+/// Asks until the disk is full, gives it room and asks on. `answers` fit, and of `path` whole records of so many bytes are left.
+#[cfg(target_os = "linux")]
+fn fill(settings: &str, path: &str, record: u64, answers: u64) {
+    let setup = Setup::model("flooded").with_data().settings(settings);
+    let probe = Probe::start(setup.after("trap '' XFSZ; ulimit -S -f 17"));
     let gateway = &probe.gateway;
     let key = key_of(gateway);
     let request = kept_alive(&probe);
@@ -334,9 +342,10 @@ fn a_full_disk_refuses_answers_until_it_has_room_again() {
         assert_eq!((reply.status, &form["code"]), (503, &json!("log_unavailable")));
         assert_eq!((&form["retryable"], reply.header("retry-after")), (&json!(true), Some("5")));
     }
-    let journal = gateway.path("data/log/journal");
-    assert_eq!(fs::metadata(&journal).unwrap().len(), LIMIT / 36 * 36, "no part of a record is left");
-    assert_eq!(receipts.len() as u64, LIMIT / 36 - 2, "all but the loading and the probe's request");
+    assert_eq!(receipts.len() as u64, answers);
+    let path = gateway.path(path);
+    let file = if path.is_dir() { fs::read_dir(path).unwrap().next().unwrap().unwrap().path() } else { path };
+    assert_eq!(fs::metadata(&file).unwrap().len() % record, 0, "no part of a record is left");
 
     let process = gateway.process().to_string();
     let raised = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
@@ -352,4 +361,67 @@ fn a_full_disk_refuses_answers_until_it_has_room_again() {
     let log = PublicLog::read(&gateway.path("data/log/public"), &key);
     assert_eq!(log.entries.len(), receipts.len() + 2, "what was refused is not in it");
     receipts.iter().for_each(|receipt| log.has(receipt, &key));
+}
+
+#[test]
+fn an_answer_is_computed_again_byte_for_byte_and_nothing_else_passes_for_it() {
+    let probe = Probe::start(Setup::model("flooded").with_data().import("matmul_only.onnx", "other", &[]));
+    let gateway = &probe.gateway;
+    let file = |name: &str, bytes: &[u8]| {
+        let path = gateway.path(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let body = |request: &[u8]| {
+        let at = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        request[at + 4..].to_vec()
+    };
+    let replay = |request: &str, response: &str, more: &[&str]| {
+        let (data, repo) = (gateway.path("data"), gateway.path("models"));
+        let mut command = Command::new(common::program());
+        command.arg("replay").arg("--data").arg(data).arg("--repo").arg(repo);
+        command.args(["--request", request, "--response", response, "--json"]).args(more);
+        let output = command.output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        let code = words.split_once("error[").map(|(_, rest)| rest.split_once(']').unwrap().0.to_owned());
+        match code {
+            None => Ok(serde_json::from_slice::<Value>(&output.stdout).unwrap()),
+            Some(code) => Err(code),
+        }
+    };
+    let sent = probe.infer_many(3);
+    let (reply, again) = (gateway.send(&sent).unwrap(), gateway.send(&sent).unwrap());
+    let request = file("request", &body(&sent));
+    let (response, second) = (file("response", &reply.body), file("second", &again.body));
+    let done = replay(&request, &response, &[]).unwrap();
+    assert_eq!((&done["identical"], &done["same_build"]), (&json!(true), &json!(true)));
+    assert_eq!((&done["name"], &done["elements"], &done["index"]), (&json!("m"), &json!(3), &json!(3)));
+
+    let refused = |code: &str| Err(code.to_owned());
+    let text = |reply: &Reply| answer(reply).0["parameters"]["receipt"].as_str().unwrap().to_owned();
+    let own = file("own", text(&reply).as_bytes());
+    assert_eq!(replay(&request, &response, &["--receipt", &own]).unwrap(), done);
+    assert_eq!(replay(&request, &second, &["--receipt", &own]), refused("commitment_mismatch"));
+    let other = file("other-request", &body(&probe.infer_many(2)));
+    assert_eq!(replay(&other, &response, &[]), refused("commitment_mismatch"));
+    let mut changed = reply.body.clone();
+    let at = changed.len() - 100;
+    changed[at] ^= 1;
+    assert_eq!(replay(&request, &file("changed", &changed), &[]), refused("commitment_mismatch"));
+    let forged = file("forged", text(&reply).replacen("index 3", "index 2", 1).as_bytes());
+    assert_eq!(replay(&request, &response, &["--receipt", &forged]), refused("not_included"));
+
+    // The gateway's own word for another model: weights that are not those that were loaded.
+    let model = gateway.path("models/m/1/model.bin");
+    let weights = fs::read(&model).unwrap();
+    let mut other_weights = weights.clone();
+    let last = other_weights.len() - 1;
+    other_weights[last] ^= 2;
+    fs::write(&model, &other_weights).unwrap();
+    assert_eq!(replay(&request, &response, &[]), refused("commitment_mismatch"));
+    fs::write(&model, &weights).unwrap();
+    fs::remove_dir_all(gateway.path("data/log/seeds")).unwrap();
+    assert_eq!(replay(&request, &response, &[]), refused("no_seed"));
+    fs::remove_dir_all(gateway.path("models/m")).unwrap();
+    assert_eq!(replay(&request, &response, &[]), refused("no_model"));
 }

@@ -9,6 +9,9 @@
 //!
 //! What bounds the ratio: an encrypted request brings 26 KB and takes 38 KB away, a clear one about 1 KB in all. The
 //! row `gateway, health` is the floor that the stack sets: TLS, HTTP and routing without any work behind them.
+//!
+//! The rows `with receipts` are of a gateway with a data directory, below the system's temporary one: each answer's leaf is on
+//! that disk before it leaves. Their cost is the last lines: requests a second beside the same without receipts.
 
 mod clear_server;
 mod load;
@@ -65,13 +68,15 @@ struct Arguments {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Role {
     Gateway,
+    Logged,
     Clear,
 }
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     match (arguments.role, &arguments.directory) {
-        (Some(Role::Gateway), Some(directory)) => servers::serve_gateway(directory),
+        (Some(Role::Gateway), Some(directory)) => servers::serve_gateway(directory, false),
+        (Some(Role::Logged), Some(directory)) => servers::serve_gateway(directory, true),
         (Some(Role::Clear), Some(directory)) => clear_server::serve(directory),
         _ => measure(&arguments),
     }
@@ -89,9 +94,10 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
     targets::prepare(directory.path())?;
     let gateway = Server::start("gateway", directory.path())?;
+    let logged = Server::start("logged", directory.path())?;
     let clear = Server::start("clear", directory.path())?;
     let client = load::client_config(directory.path())?;
-    let targets = targets::all(directory.path(), &client, &gateway, &clear)?;
+    let targets = targets::all(directory.path(), &client, [&gateway, &logged], &clear)?;
 
     let load = Load {
         connections: arguments.connections,
@@ -112,6 +118,14 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
 /// The clear servers that the others are compared with.
 fn baselines(targets: &[Target]) -> impl Iterator<Item = usize> {
     (0..targets.len()).filter(|&i| targets[i].kind == Kind::Clear)
+}
+
+/// The rows with receipts, and the same without.
+fn receipts(targets: &[Target]) -> impl Iterator<Item = (usize, usize)> {
+    let named = |name: &str| targets.iter().position(|target| target.name == name);
+    targets.iter().enumerate().filter_map(move |(with, target)| {
+        Some((with, named(target.name.strip_suffix(targets::WITH_RECEIPTS)?)?))
+    })
 }
 
 fn print_table(arguments: &Arguments, targets: &[Target], series: &[Series]) -> Result<(), Failure> {
@@ -139,6 +153,10 @@ fn print_table(arguments: &Arguments, targets: &[Target], series: &[Series]) -> 
     }
     let mode = if arguments.reconnect { "a new one for each request" } else { "kept alive" };
     writeln!(io::stdout(), "{} connections, {mode}\n{table}", arguments.connections)?;
+    for (with, without) in receipts(targets) {
+        let ratio = Ratio::new(&series[with].rate, &series[without].rate);
+        writeln!(io::stdout(), "{}: {ratio} of the requests/s without", targets[with].name)?;
+    }
     Ok(())
 }
 

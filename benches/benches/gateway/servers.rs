@@ -55,12 +55,23 @@ pub(crate) fn announce(address: SocketAddr) {
     let _ = writeln!(out, "{address}").and_then(|()| out.flush());
 }
 
-/// The real gateway, with the settings it has by default.
-pub(crate) fn serve_gateway(directory: &Path) -> Result<(), Failure> {
+/// The real gateway, with the settings it has by default, and a data directory where answers are to be logged.
+pub(crate) fn serve_gateway(directory: &Path, logged: bool) -> Result<(), Failure> {
     let path = |name: &str| directory.join(name).display().to_string();
-    let (repo, tls) = (path("models"), path("tls"));
-    let flags =
-        ["tiresias-gateway", "serve", "--listen", "127.0.0.1:0", "--repo", &repo, "--tls-self-signed", &tls];
+    let (repo, tls, data) = (path("models"), path("tls"), path("data"));
+    let mut flags = vec![
+        "tiresias-gateway",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--repo",
+        &repo,
+        "--tls-self-signed",
+        &tls,
+    ];
+    if logged {
+        flags.extend(["--data", &data]);
+    }
     let cli::Command::Serve(arguments) = cli::Cli::try_parse_from(flags)?.command else {
         return Err("the flags say `serve`".into());
     };

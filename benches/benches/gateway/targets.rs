@@ -23,6 +23,8 @@ use crate::{
 pub(crate) const PRIVACIES: [&str; 2] = ["flooded", "open-weights"];
 /// The clear server's one path.
 pub(crate) const CLEAR_PATH: &str = "/v2/models/clear/infer";
+/// What the names of rows end in whose answers are logged.
+pub(crate) const WITH_RECEIPTS: &str = ", with receipts";
 const FEATURES: usize = 512;
 const CLASSES: usize = 14;
 
@@ -83,14 +85,17 @@ fn features() -> Result<[f32; FEATURES], Failure> {
 pub(crate) fn all(
     directory: &Path,
     client: &Arc<ClientConfig>,
-    gateway: &Server,
+    gateways: [&Server; 2],
     clear: &Server,
 ) -> Result<Vec<Target>, Failure> {
     let row = features()?;
     let wide = row.map(f64::from);
     let repository = Repository::new(&directory.join("models"));
     let mut targets = Vec::new();
-    for privacy in PRIVACIES {
+    let servers = gateways.into_iter().zip(["", WITH_RECEIPTS]);
+    for (privacy, (gateway, suffix)) in
+        PRIVACIES.into_iter().flat_map(|name| servers.clone().map(move |server| (name, server)))
+    {
         let stored = repository.load(privacy, None)?;
         let quantized = stored.card.quantizer().quantize(&wide)?;
         let expected = stored.head.scores(&quantized.values)?;
@@ -100,7 +105,7 @@ pub(crate) fn all(
         let request =
             Request::post(&format!("/v2/models/{privacy}/infer"), &body.bytes, Some(body.header_length));
         targets.push(request.target(
-            &format!("gateway, {privacy}"),
+            &format!("gateway, {privacy}{suffix}"),
             Kind::Encrypted,
             gateway,
             client,
@@ -146,7 +151,7 @@ pub(crate) fn all(
 
     let head = "GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let request = Request { bytes: head.into(), body_bytes: 0 };
-    targets.push(request.target("gateway, health", Kind::Health, gateway, client, |_| Ok(true))?);
+    targets.push(request.target("gateway, health", Kind::Health, gateways[0], client, |_| Ok(true))?);
     Ok(targets)
 }
 

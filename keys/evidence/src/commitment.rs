@@ -7,22 +7,23 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Hash;
 
-/// The hash of a request: of its elements' digests in order. The digest of an element is the one in its frame: SHA-256 of
-/// all bytes before it.
+/// Bytes of a frame behind what its digest covers: the digest and the end mark.
+const TRAILER: usize = 33;
+
+/// The digest of an element: that in its frame, which is SHA-256 of all bytes before it. `None` where it is not, or the end
+/// mark behind it is not 1.
 #[must_use]
-pub fn request<'a>(digests: impl IntoIterator<Item = &'a Hash>) -> Hash {
-    digests.into_iter().fold(Sha256::new(), |hash, digest| hash.chain_update(digest)).finalize().into()
+pub fn digest(element: &[u8]) -> Option<Hash> {
+    let (covered, trailer) = element.split_at_checked(element.len().checked_sub(TRAILER)?)?;
+    let digest: Hash = Sha256::digest(covered).into();
+    (trailer.strip_prefix(&digest) == Some(&[1])).then_some(digest)
 }
 
-/// The hash of a response: of its elements in order, each behind its length, 64 bits, little-endian.
+/// The hash of a request, or of a response: of its elements' digests in order. Whoever has the elements takes their digests by
+/// [`digest`], never as they stand there.
 #[must_use]
-pub fn response<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Hash {
-    let mut hash = Sha256::new();
-    for element in elements {
-        hash.update((element.len() as u64).to_le_bytes());
-        hash.update(element);
-    }
-    hash.finalize().into()
+pub fn elements<'a>(digests: impl IntoIterator<Item = &'a Hash>) -> Hash {
+    digests.into_iter().fold(Sha256::new(), |hash, digest| hash.chain_update(digest)).finalize().into()
 }
 
 /// The commitment to a response's seed.
@@ -43,21 +44,30 @@ mod tests {
 
     #[test]
     fn no_two_inputs_are_one() {
-        let response = |elements: &[&[u8]]| response(elements.iter().copied());
         let hashes = [
-            request([&[0; 32]]),
-            request([&[0; 32], &[0; 32]]),
-            response(&[]),
-            response(&[b""]),
-            response(&[b"ab"]),
-            response(&[b"a", b"b"]),
-            response(&[b"", b"ab"]),
+            elements([]),
+            elements([&[0; 32]]),
+            elements([&[0; 32], &[0; 32]]),
+            elements([&[0; 32], &[1; 32]]),
+            elements([&[1; 32], &[0; 32]]),
             randomness(&[0; 32]),
             model(&[0; 32], &[1; 32]),
             model(&[1; 32], &[0; 32]),
         ];
         for (at, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..at].contains(hash), "{at}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_taken_of_the_bytes_and_not_as_it_stands_there() {
+        let frame = [b"frame".as_slice(), &Sha256::digest(b"frame"), &[1]].concat();
+        assert_eq!(digest(&frame), Some(Sha256::digest(b"frame").into()));
+        for at in 0..frame.len() {
+            let mut changed = frame.clone();
+            changed[at] ^= 1;
+            assert_eq!(digest(&changed), None, "{at}");
+            assert_eq!(digest(&frame[..at]), None, "{at}");
         }
     }
 }

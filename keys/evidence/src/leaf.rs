@@ -86,9 +86,10 @@ impl Leaf {
     pub fn to_text(&self) -> String {
         let mut text = format!("{MAGIC}\nevent {}\ntime {}\n", self.event.name(), self.time);
         for (name, hash) in self.fields() {
-            if let Some(hash) = hash {
-                text.push_str(&format!("{name} {}\n", hex::encode(hash)));
-            }
+            let mut digits = [0; 64];
+            let Some(Ok(())) = hash.map(|hash| hex::encode_to_slice(hash, &mut digits)) else { continue };
+            let digits = std::str::from_utf8(&digits).unwrap_or_default();
+            [name, " ", digits, "\n"].into_iter().for_each(|part| text.push_str(part));
         }
         text
     }

@@ -11,14 +11,23 @@ pub struct LogPolicy {
     pub enabled: bool,
     /// Its name; by default one that it makes up.
     pub origin: Option<String>,
+    /// Days for which the seeds of responses are kept, so that they can be replayed.
+    pub retention_days: u64,
 }
 
 /// `[log]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FileLog {
     enabled: Option<bool>,
     origin: Option<String>,
+    retention_days: u64,
+}
+
+impl Default for FileLog {
+    fn default() -> Self {
+        Self { enabled: None, origin: None, retention_days: 30 }
+    }
 }
 
 impl FileLog {
@@ -38,6 +47,10 @@ impl FileLog {
                 "log: origin is a name without spaces and plus signs, such as gateway.example/receipts",
             ));
         }
-        Ok(LogPolicy { enabled: self.enabled.unwrap_or(true), origin: self.origin })
+        if self.retention_days > 3650 {
+            return Err(Error::Rule("log: retention_days 0 to 3650"));
+        }
+        let enabled = self.enabled.unwrap_or(true);
+        Ok(LogPolicy { enabled, origin: self.origin, retention_days: self.retention_days })
     }
 }

@@ -9,7 +9,9 @@ use std::{
 use hyper::{Request, StatusCode, body::Incoming};
 use tiresias_circuits::{Plan, bootstrap::PreparedKey};
 use tiresias_evidence::{Hash, commitment};
-use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId, xof::SecretSeed};
+use tiresias_keys::{
+    BootstrapParameters, ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, xof::SecretSeed,
+};
 
 use super::{Answer, respond};
 use crate::{
@@ -73,7 +75,7 @@ impl Gateway {
         let vectors = decoded.len();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
         let digests: Vec<Digest> = decoded.iter().map(|(_, digest)| *digest).collect();
-        let ResponseSeed { seed, commitment: randomness } =
+        let ResponseSeed { seed, copy, commitment: randomness } =
             self.seeds.next(digests.iter()).map_err(|_| ApiError::Internal)?;
         let is_brief = is_brief(model.card.plan(), vectors) && admission.is_covered();
         let cost = vectors * cost(model.card.plan());
@@ -92,13 +94,15 @@ impl Gateway {
                 evaluator.evaluate(&decoded, &seed, admission)
             }
         };
+        let coming = self.log.as_ref().map(|log| log.coming());
         let Evaluated { elements, hash, elapsed, budget_left } = self.compute.run(ask, job).await??;
+        drop(coming);
         let receipt = match (&self.log, hash) {
             (Some(log), Some(response)) => {
                 let (config, weights) = (&model.config, &model.weights);
                 let (request, key) = (digests.as_slice(), key_id.as_ref());
                 let facts = AnswerFacts { request, response, config, weights, key, randomness };
-                Some(log.append(log.facts().answer(&facts)).await?.to_text())
+                Some(log.append(log.facts().answer(&facts), copy).await?.to_text())
             }
             _ => None,
         };
@@ -216,6 +220,28 @@ fn header_length(request: &Request<Incoming>) -> Result<Option<String>, ApiError
     Ok(Some(value.to_owned()))
 }
 
+impl ServedModel {
+    /// The answer to one vector: with the same seed the same, whenever and wherever it is computed. Errors where a key is
+    /// needed and there is none.
+    pub(crate) fn answer(
+        &self,
+        key: Option<&PreparedKey>,
+        features: &EncryptedFeatures,
+        digest: Digest,
+        seed: &SecretSeed,
+        item: u32,
+        threads: usize,
+    ) -> Result<EncryptedScores, ApiError> {
+        let answer = match (&self.head, key) {
+            (ServedHead::Scores(head), _) => head.evaluate(features, digest, seed, item),
+            (ServedHead::Label(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
+            (ServedHead::Mlp(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
+            (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
+        };
+        answer.map_err(|_| ApiError::Internal)
+    }
+}
+
 /// What a request is evaluated with, in its tenant's turn.
 struct Evaluator<'a> {
     model: &'a ServedModel,
@@ -242,22 +268,22 @@ impl Evaluator<'_> {
         let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
         for ((features, digest), item) in decoded.iter().zip(0_u32..) {
             let started = Instant::now();
-            let answer = match (&self.model.head, self.key) {
-                (ServedHead::Scores(head), _) => head.evaluate(features, *digest, seed, item),
-                (ServedHead::Label(head), Some(key)) => {
-                    head.evaluate(key, features, *digest, seed, item, self.threads)
-                }
-                (ServedHead::Mlp(head), Some(key)) => {
-                    head.evaluate(key, features, *digest, seed, item, self.threads)
-                }
-                (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
-            };
-            let answer = answer.map_err(|_| ApiError::Internal)?;
+            let answer = self.model.answer(self.key, features, *digest, seed, item, self.threads)?;
             elapsed += started.elapsed();
             // Each answer is packed at once: unpacked ones are several times as large.
             elements.push(answer.to_bytes(&shape));
         }
-        let hash = self.logged.then(|| commitment::response(elements.iter().map(Vec::as_slice)));
+        let hash = self.logged.then(|| response_hash(&elements)).transpose()?;
         Ok(Evaluated { elements, hash, elapsed, budget_left: admission.keep() })
     }
+}
+
+/// The hash of a response's frames, which this process has just sealed: their digests are taken as they stand there.
+fn response_hash(elements: &[Vec<u8>]) -> Result<Hash, ApiError> {
+    let digest = |element: &Vec<u8>| {
+        let (_, trailer) = element.split_last_chunk::<33>()?;
+        trailer.first_chunk::<32>().copied()
+    };
+    let digests: Option<Vec<Hash>> = elements.iter().map(digest).collect();
+    Ok(commitment::elements(&digests.ok_or(ApiError::Internal)?))
 }

@@ -13,6 +13,7 @@ use super::{
     keys::{Keys, sync_directory},
     leaves::{Facts, salt},
     records::{BATCH, Records, Refusal},
+    seeds::{Seed, Seeds, today},
     tree::{NotKept, Tree},
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Book {
     tree: Tree,
     files: Files,
     keys: Keys,
+    /// Where they are kept.
+    seeds: Option<Seeds>,
     /// The newest signed checkpoint.
     note: Arc<str>,
     /// Whether it is among the public files.
@@ -73,7 +76,7 @@ impl Book {
             return Err(Error::Fork { path: journal });
         }
         sync_directory(directory).map_err(Error::io(directory))?;
-        let mut book = Self { records, tree, files, keys, note: "".into(), published: false };
+        let mut book = Self { records, tree, files, keys, seeds: None, note: "".into(), published: false };
         book.sign();
         book.publish();
         Ok(book)
@@ -114,7 +117,7 @@ impl Book {
         let new = keys.verifiers().first().map(ToString::to_string).unwrap_or_default();
         let (leaf, salt) = (facts.log_key(&new), salt().map_err(|_| Error::Entropy)?);
         let journal = directory.join(JOURNAL);
-        let index = self.commit(&[leaf.entry(&salt)]).map_err(Error::io(&journal))?;
+        let index = self.commit(&[leaf.entry(&salt)], &[]).map_err(Error::io(&journal))?;
         let unproved = |_| Error::Fork { path: journal.clone() };
         let proof = self.prove(index).map_err(unproved)?;
         let receipt = Receipt { leaf, salt, index, proof, checkpoint: (*self.note).to_owned() };
@@ -137,10 +140,18 @@ impl Book {
         self.publish();
     }
 
-    /// Appends entries, no more than [`BATCH`], and signs the checkpoint that covers them. Returns the index of the first. Where it
-    /// fails, the log is as it was.
-    pub(super) fn commit(&mut self, entries: &[Hash]) -> io::Result<u64> {
+    /// From now on seeds are kept.
+    pub(super) fn keep_seeds(&mut self, seeds: Seeds) {
+        self.seeds = Some(seeds);
+    }
+
+    /// Appends entries, no more than [`BATCH`], and signs the checkpoint that covers them. `seeds` are those of some of these
+    /// entries, each with its place among them. Returns the index of the first entry. Where it fails, the log is as it was.
+    pub(super) fn commit(&mut self, entries: &[Hash], seeds: &[(u64, &Seed)]) -> io::Result<u64> {
         let first = self.tree.size();
+        if let Some(kept) = self.seeds.as_mut().filter(|_| !seeds.is_empty()) {
+            kept.keep(today(), seeds.iter().map(|(place, seed)| (first + place, *seed)))?;
+        }
         self.records.append(entries)?;
         for entry in entries {
             self.tree.append(*entry);

@@ -6,6 +6,7 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -14,10 +15,13 @@ use std::{
 use tiresias_evidence::Hash;
 use tokio::sync::oneshot;
 
-use super::{Shared, book::Book, metrics::LogMetrics, records::BATCH};
+use super::{Shared, book::Book, metrics::LogMetrics, records::BATCH, seeds::Seed};
 
 /// Under load the public files are this much behind, at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a commit waits, counted from the last one, for answers that are being computed: so a busy log syncs less often.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What could not be logged is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ pub(super) struct Place {
 /// An entry on its way in.
 pub(super) struct Job {
     pub(super) entry: Hash,
+    /// The seed that an answer's leaf commits to.
+    pub(super) seed: Option<Seed>,
     /// Who waits for its place; they hear nothing where the commit failed.
     pub(super) waiter: Option<oneshot::Sender<Place>>,
     /// Whether it is tried again until it is in the log, because what it tells of has happened.
@@ -55,6 +61,8 @@ pub(super) struct Committer {
     metrics: LogMetrics,
     /// What the next commit takes: those at the front may have been in one that failed.
     waiting: VecDeque<Job>,
+    /// When the last commit began.
+    committed: Instant,
     published: Instant,
     closed: bool,
 }
@@ -66,8 +74,8 @@ impl Committer {
         shared: Arc<Shared>,
         metrics: LogMetrics,
     ) -> Self {
-        let (waiting, published) = (VecDeque::new(), Instant::now());
-        Self { book, messages, shared, metrics, waiting, published, closed: false }
+        let (waiting, now) = (VecDeque::new(), Instant::now());
+        Self { book, messages, shared, metrics, waiting, committed: now, published: now, closed: false }
     }
 
     /// Works until it is told to close, or no one is left who could tell it anything.
@@ -106,7 +114,15 @@ impl Committer {
             Err(RecvTimeoutError::Disconnected) => self.closed = true,
         }
         while self.waiting.len() < BATCH && !self.closed {
-            let Ok(message) = self.messages.try_recv() else { break };
+            let message = match self.messages.try_recv() {
+                Ok(message) => message,
+                Err(_) if self.waiting.is_empty() || self.shared.coming.load(Ordering::Acquire) == 0 => break,
+                Err(_) => {
+                    let patience = GATHER.saturating_sub(self.committed.elapsed());
+                    let Ok(message) = self.messages.recv_timeout(patience) else { break };
+                    message
+                }
+            };
             self.take(message);
         }
     }
@@ -121,9 +137,14 @@ impl Committer {
     /// Commits what waits, as many as one write holds: all of them are in the log, or none.
     fn commit(&mut self) {
         let started = Instant::now();
+        self.committed = started;
         let count = self.waiting.len().min(BATCH);
         let entries: Vec<Hash> = self.waiting.iter().take(count).map(|job| job.entry).collect();
-        let first = match self.book.commit(&entries) {
+        let seeds: Vec<(u64, &Seed)> = (0..)
+            .zip(self.waiting.iter().take(count))
+            .filter_map(|(place, job)| Some((place, job.seed.as_ref()?)))
+            .collect();
+        let first = match self.book.commit(&entries, &seeds) {
             Ok(first) => first,
             Err(error) => return self.fail(&error),
         };

@@ -32,7 +32,7 @@ pub(crate) struct Facts {
 pub(crate) struct AnswerFacts<'a> {
     /// The digests of the request's elements.
     pub(crate) request: &'a [Digest],
-    /// [`commitment::response`] of the response's elements.
+    /// [`commitment::elements`] of the response's.
     pub(crate) response: Hash,
     pub(crate) config: &'a ConfigId,
     /// SHA-256 of the stored weights.
@@ -43,7 +43,7 @@ pub(crate) struct AnswerFacts<'a> {
 }
 
 impl Facts {
-    /// Reads the secret of a log, or makes it; hashes this program.
+    /// Makes the secret of a log that has none, and reads it.
     pub(super) fn open(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(FILE);
         if !path.try_exists().map_err(Error::io(&path))? {
@@ -51,6 +51,12 @@ impl Facts {
             getrandom::fill(&mut *secret).map_err(|_| Error::Entropy)?;
             write_own(&path, Zeroizing::new(hex::encode(secret.as_slice())).as_bytes())?;
         }
+        Self::read(directory)
+    }
+
+    /// Reads the secret of a log that has one; hashes this program.
+    pub(super) fn read(directory: &Path) -> Result<Self, Error> {
+        let path = directory.join(FILE);
         let text = read_own(&path)?;
         let mut secret = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim_end(), &mut *secret).map_err(|_| Error::Key {
@@ -61,16 +67,26 @@ impl Facts {
     }
 
     /// A key of 32 bytes for one purpose.
-    pub(super) fn derive(&self, purpose: &str, of: &[u8]) -> Zeroizing<[u8; 32]> {
+    fn derive(&self, purpose: &str, of: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.secret).expect("HMAC takes keys of any length");
         mac.update(purpose.as_bytes());
         mac.update(of);
         Zeroizing::new(mac.finalize().into_bytes().into())
     }
 
+    /// SHA-256 of this program.
+    pub(super) fn build(&self) -> Hash {
+        self.build
+    }
+
+    /// What the keys of seeds are made of.
+    pub(super) fn seed_secret(&self) -> Zeroizing<[u8; 32]> {
+        self.derive("tiresias/seeds/v1", &[])
+    }
+
     /// A model's salted digest. The salt is of the card and this log, so leaves of one model can be told to be that
     /// by those who are given them, and its weights cannot be guessed at.
-    fn model(&self, config: &ConfigId, weights: &Digest) -> Hash {
+    pub(super) fn model(&self, config: &ConfigId, weights: &Digest) -> Hash {
         let salt = self.derive("tiresias/model-salt/v1", config.as_bytes());
         commitment::model(&salt, weights.as_bytes())
     }
@@ -92,7 +108,7 @@ impl Facts {
 
     pub(crate) fn answer(&self, facts: &AnswerFacts<'_>) -> Leaf {
         Leaf {
-            request: Some(commitment::request(facts.request.iter().map(Digest::as_bytes))),
+            request: Some(commitment::elements(facts.request.iter().map(Digest::as_bytes))),
             response: Some(facts.response),
             model: Some(self.model(facts.config, facts.weights)),
             config: Some(*facts.config.as_bytes()),
