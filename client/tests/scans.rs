@@ -182,6 +182,55 @@ fn good_scans_are_diagnosed_and_broken_ones_named() {
 }
 
 #[test]
+fn a_model_that_is_cut_in_two_scores_as_the_whole() {
+    let clinic = Clinic::new();
+    // What onnxruntime makes of a picture, with the whole model.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("backbone/tests/fixtures");
+    let expected: Value = serde_json::from_slice(&fs::read(fixtures.join("expected.json")).unwrap()).unwrap();
+    let pixels: Vec<u8> =
+        expected["rgb"].as_array().unwrap().iter().map(|pixel| pixel.as_u64().unwrap() as u8).collect();
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (20, 14, 3), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &pixels].concat();
+    fs::write(clinic.scans.join("picture.npy"), bytes).unwrap();
+
+    // The owner calibrates with the whole model at the tensor, cuts it there and pins the clinic's part.
+    let whole = CARD.replace("\"map\"\npooling = \"average\"", "\"flat\"");
+    fs::write(clinic.backbone.with_extension("toml"), whole).unwrap();
+    let (scans, calibration) = (clinic.scans.to_str().unwrap().to_owned(), clinic.path("calibration.npy"));
+    clinic.backbone(&["--scan", &scans, "--out", &calibration]).done();
+    let (model, part, card, repo) =
+        (clinic.path("tiny.onnx"), clinic.path("part.onnx"), clinic.path("card.toml"), clinic.path("models"));
+    fs::write(&card, CARD.replace("output = \"map\"\npooling = \"average\"\n", "")).unwrap();
+    let arguments = [
+        "import",
+        &model,
+        "--split-at",
+        "flat",
+        "--backbone-out",
+        &part,
+        "--preprocessing",
+        &card,
+        "--calibration",
+        &calibration,
+        "--name",
+        "m",
+        "--repo",
+        &repo,
+    ];
+    gateway_command(&arguments);
+    let (gateway, scans, whole) = clinic.start();
+    let picture = scans.join("picture.npy");
+    let found = infer(&gateway, &[&picture], Path::new(&part), &["--json"]).json();
+    let scores = found[0]["scores"].as_array().unwrap();
+    for (score, expected) in scores.iter().zip(expected["cases"][0]["scores"].as_array().unwrap()) {
+        let off = (score.as_f64().unwrap() - expected.as_f64().unwrap()).abs();
+        assert!(off < 0.02, "{score} and {expected}");
+    }
+    infer(&gateway, &[&picture], &whole, &[]).failed("other_backbone");
+}
+
+#[test]
 fn scans_go_with_a_backbone_and_not_with_features() {
     for more in [
         ["--scan", "a.png"].as_slice(),

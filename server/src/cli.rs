@@ -215,6 +215,23 @@ fn map_shape(text: &str) -> Result<MapShape, String> {
     parsed.unwrap_or_else(|| Err("give it as HEIGHTxWIDTH, such as 7x7".into()))
 }
 
+/// For a head that is the tail of an ONNX model
+#[derive(Debug, Args)]
+pub struct SplitArgs {
+    /// Cut the model at this tensor: what is made of it is the head, and the rest is written as the clinics' backbone
+    ///
+    /// The rows of the calibration are that tensor's values. `tiresias backbone` writes them with the whole model, and a
+    /// preprocessing card that names the tensor as its output.
+    #[arg(long, value_name = "TENSOR", requires = "backbone_out")]
+    pub split_at: Option<String>,
+    /// Where the backbone goes; it holds no weight that only the head reads, and no file is overwritten
+    #[arg(long, value_name = "FILE", requires = "split_at")]
+    pub backbone_out: Option<PathBuf>,
+    /// The backbone's preprocessing card: written beside it, and both are pinned in the circuit card
+    #[arg(long, value_name = "FILE", requires = "split_at", conflicts_with = "backbone")]
+    pub preprocessing: Option<PathBuf>,
+}
+
 /// `import`
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -248,6 +265,9 @@ pub struct ImportArgs {
     /// What clients see besides
     #[command(flatten)]
     pub card: CardArgs,
+    /// Where the head is the tail of a model
+    #[command(flatten)]
+    pub split: SplitArgs,
     /// How responses protect the weights: flooded, statistical (a flood that hides all noise, at four times the bytes) or open-weights
     #[arg(long, default_value = "flooded")]
     pub privacy: String,

@@ -4,8 +4,12 @@
 mod evaluate;
 mod import;
 mod inspect;
+mod model;
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use tiresias_circuits::Features;
 
@@ -54,6 +58,14 @@ pub enum Error {
     /// Calibration rows that are no whole maps.
     #[error("--explain-map: the rows of the calibration are not whole maps of that many locations")]
     PartialMap,
+    /// A file that could not be written.
+    #[error("{path}: {source}", path = path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file that is not UTF-8 text.
     #[error("{0} is not a file of UTF-8 text")]
     Text(&'static str),
@@ -82,6 +94,7 @@ impl Error {
             Self::ThresholdsFile => "bad_thresholds",
             Self::Explanation => "explanation",
             Self::PartialMap => "partial_map",
+            Self::Write { .. } => "io",
             Self::Text(_) => "bad_text",
             Self::Labels => "bad_labels",
             Self::Entropy(_) => "entropy",

@@ -18,6 +18,9 @@ pub enum ImportError {
     /// The bytes are not an ONNX model.
     #[error("not a readable ONNX model")]
     NotOnnx,
+    /// The model cannot be cut in two there.
+    #[error("--split-at: {0}")]
+    Split(&'static str),
     /// The ONNX graph as a whole breaks a rule.
     #[error("the ONNX model {0}")]
     GraphRule(&'static str),
@@ -112,6 +115,7 @@ impl ImportError {
             Self::UnknownFormat => "unknown_format",
             Self::TooLarge { .. } => "too_large",
             Self::NotOnnx => "not_onnx",
+            Self::Split(_) => "split",
             Self::GraphRule(_) => "graph_rule",
             Self::GraphInputs { .. } => "graph_inputs",
             Self::UnsupportedOperator { .. } => "unsupported_operator",

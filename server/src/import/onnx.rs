@@ -18,6 +18,7 @@ mod chain;
 mod linear;
 mod operator;
 mod proto;
+pub mod split;
 mod tensor;
 
 #[cfg(test)]

@@ -15,14 +15,16 @@ use tiresias_circuits::{
 };
 use tiresias_keys::{BootstrapParameters, Seed};
 
-use super::{Error, read_features, read_labels, read_text, read_thresholds};
+use super::{
+    Error,
+    model::{Backbone, read_model},
+    read_features, read_labels, read_text, read_thresholds,
+};
 use crate::{
     cli::{DecisionArg, ImportArgs, PolicyArg, PrecisionArg, RangeArg, ScaleArg},
-    import::{self, ImportedHead},
-    repository::{Repository, StoredHead, read_file},
+    import::ImportedHead,
+    repository::{Repository, StoredHead},
 };
-
-const MAXIMUM_HEAD_BYTES: u64 = 64 << 20;
 
 /// The fastest parameter set of bootstraps, and the fastest under which sums of activations are exact.
 const FASTEST: &str = "N918_N2048_Q50_G2";
@@ -38,9 +40,7 @@ struct Quantized {
 
 /// Reads, quantizes and stores a head.
 pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
-    let name = args.head.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let imported = import::read_head(name, &read_file(&args.head, MAXIMUM_HEAD_BYTES)?)
-        .map_err(|source| Error::Import { source })?;
+    let (imported, backbone) = read_model(args)?;
     let head = match &args.labels {
         None => imported.head,
         Some(path) => imported.head.with_labels(read_labels(path)?)?,
@@ -75,10 +75,13 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
     let card = Card::new(CardParts {
         explanation,
         calibration: if args.card.no_drift_guard { None } else { Calibration::of(&pooled) },
-        backbone: args.card.backbone,
+        backbone: backbone.as_ref().and_then(Backbone::digest).or(args.card.backbone),
         about: args.card.about.as_deref().map(|path| read_text(path, "--about")).transpose()?,
         ..CardParts::new(&args.name, version, labels, quantizer, scale, plan, seed)
     })?;
+    if let Some(backbone) = &backbone {
+        backbone.write()?;
+    }
     let config = repository.store(&card, &quantized.head)?;
 
     let (plan, rows) = (&quantized.plan, pooled.rows());
@@ -91,6 +94,7 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
             "calibration_label_agreement": agreement,
             "weights_limited_by_bias": quantized.limited_by_bias,
             "drift_limit": card.calibration().map(Calibration::limit),
+            "backbone": card.backbone().map(ToString::to_string),
             "ignored_operators": imported.ignored,
             "stages": plan.label_policy().map(|policy| policy.stages),
             "zone": plan.label_policy().map(|policy| policy.zone),
