@@ -48,7 +48,7 @@ use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap}
 pub(crate) use audit::Audit;
 use book::{Book, PUBLIC};
 pub use commands::{CommandError, run};
-use committer::{Committer, Job, Message};
+use committer::{Committer, Job, Message, Place};
 pub(crate) use leaves::{AnswerFacts, Facts};
 pub(crate) use metrics::LogMetrics;
 pub(crate) use seeds::Seed;
@@ -146,6 +146,21 @@ impl Drop for Coming {
     }
 }
 
+/// A leaf on its way into the log.
+struct HandedIn {
+    leaf: Leaf,
+    salt: [u8; 32],
+    placed: oneshot::Receiver<Place>,
+}
+
+impl HandedIn {
+    async fn receipt(self) -> Result<Receipt, ApiError> {
+        let Place { index, proof, checkpoint } = self.placed.await.map_err(|_| ApiError::LogUnavailable)?;
+        let (leaf, salt, checkpoint) = (self.leaf, self.salt, (*checkpoint).to_owned());
+        Ok(Receipt { leaf, salt, index, proof, checkpoint })
+    }
+}
+
 /// The open log.
 pub(crate) struct Log {
     facts: Facts,
@@ -203,25 +218,25 @@ impl Log {
         Coming(Arc::clone(&self.shared))
     }
 
-    /// Appends an answer's leaf, and waits until it is on the disk and under a signed checkpoint; keeps the seed that it commits
-    /// to. Errors with [`ApiError::LogUnavailable`] where it is not in the log, and never will be.
-    pub(crate) async fn append(&self, leaf: Leaf, seed: Seed) -> Result<Receipt, ApiError> {
-        self.hand_in(leaf, Some(seed), false).await
+    /// Appends the leaf of an answer that was [coming](Log::coming), and waits until it is on the disk and under a signed
+    /// checkpoint; keeps the seed that it commits to. Errors with [`ApiError::LogUnavailable`] where it is not in the log, and never will be.
+    pub(crate) async fn append(&self, coming: Coming, leaf: Leaf, seed: Seed) -> Result<Receipt, ApiError> {
+        let placed = self.hand_in(leaf, Some(seed), false);
+        drop(coming);
+        placed?.receipt().await
     }
 
     /// Appends the leaf of what has happened already, and waits: where the log cannot be written now, it is as soon as it can.
     pub(crate) async fn append_done(&self, leaf: Leaf) -> Result<Receipt, ApiError> {
-        self.hand_in(leaf, None, true).await
+        self.hand_in(leaf, None, true)?.receipt().await
     }
 
-    async fn hand_in(&self, leaf: Leaf, seed: Option<Seed>, has_happened: bool) -> Result<Receipt, ApiError> {
+    fn hand_in(&self, leaf: Leaf, seed: Option<Seed>, has_happened: bool) -> Result<HandedIn, ApiError> {
         let salt = leaves::salt()?;
         let (waiter, placed) = oneshot::channel();
         let job = Job { entry: leaf.entry(&salt), seed, waiter: Some(waiter), has_happened };
         self.messages.send(Message::Append(job)).map_err(|_| ApiError::LogUnavailable)?;
-        let place = placed.await.map_err(|_| ApiError::LogUnavailable)?;
-        let checkpoint = (*place.checkpoint).to_owned();
-        Ok(Receipt { leaf, salt, index: place.index, proof: place.proof, checkpoint })
+        Ok(HandedIn { leaf, salt, placed })
     }
 
     /// Appends a leaf of something that has happened and that no one waits for.

@@ -96,13 +96,12 @@ impl Gateway {
         };
         let coming = self.log.as_ref().map(|log| log.coming());
         let Evaluated { elements, hash, elapsed, budget_left } = self.compute.run(ask, job).await??;
-        drop(coming);
-        let receipt = match (&self.log, hash) {
-            (Some(log), Some(response)) => {
+        let receipt = match (&self.log, coming, hash) {
+            (Some(log), Some(coming), Some(response)) => {
                 let (config, weights) = (&model.config, &model.weights);
                 let (request, key) = (digests.as_slice(), key_id.as_ref());
                 let facts = AnswerFacts { request, response, config, weights, key, randomness };
-                Some(log.append(log.facts().answer(&facts), copy).await?.to_text())
+                Some(log.append(coming, log.facts().answer(&facts), copy).await?.to_text())
             }
             _ => None,
         };

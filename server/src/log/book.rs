@@ -37,6 +37,8 @@ pub(super) struct Book {
     note: Arc<str>,
     /// Whether it is among the public files.
     published: bool,
+    /// Whether the last try to write these failed.
+    unwritable: bool,
 }
 
 impl Book {
@@ -76,7 +78,16 @@ impl Book {
             return Err(Error::Fork { path: journal });
         }
         sync_directory(directory).map_err(Error::io(directory))?;
-        let mut book = Self { records, tree, files, keys, seeds: None, note: "".into(), published: false };
+        let mut book = Self {
+            records,
+            tree,
+            files,
+            keys,
+            seeds: None,
+            note: "".into(),
+            published: false,
+            unwritable: false,
+        };
         book.sign();
         book.publish();
         Ok(book)
@@ -170,9 +181,12 @@ impl Book {
         let written = self.files.write_tiles(&self.tree, true);
         let written = written.and_then(|()| self.files.write_checkpoint(&self.note));
         match written {
-            Ok(()) => self.published = true,
+            Ok(()) => (self.published, self.unwritable) = (true, false),
             Err(error) => {
-                tracing::error!(kind = ?error.kind(), "the transparency log's public files could not be written");
+                // Said once, and tried several times a second.
+                if !std::mem::replace(&mut self.unwritable, true) {
+                    tracing::error!(kind = ?error.kind(), "the transparency log's public files could not be written");
+                }
             }
         }
         let kept = self.files.size().min(self.tree.size().saturating_sub(BATCH as u64));

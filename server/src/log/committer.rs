@@ -21,7 +21,7 @@ use super::{Shared, book::Book, metrics::LogMetrics, records::BATCH, seeds::Seed
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a commit waits, counted from the last one, for answers that are being computed: so a busy log syncs less often.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_micros(500);
 
 /// What could not be logged is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);

@@ -88,7 +88,7 @@ async fn append_many(open: &Open, count: usize) -> Vec<Receipt> {
     let tasks: Vec<_> = (0..count)
         .map(|number| {
             let (log, leaf) = (Arc::clone(&open.log), open.leaf(number as u8));
-            tokio::spawn(async move { log.append(leaf, seed()).await })
+            tokio::spawn(async move { log.append(log.coming(), leaf, seed()).await })
         })
         .collect();
     let mut receipts = Vec::new();
@@ -135,7 +135,7 @@ async fn a_log_goes_on_where_it_stood() {
         keys.push(open.key());
         before.extend(append_many(&open, 100 + round).await);
         assert_eq!(
-            open.log.append(open.leaf(1), seed()).await.unwrap().index,
+            open.log.append(open.log.coming(), open.leaf(1), seed()).await.unwrap().index,
             before.len() as u64 + round as u64
         );
         open.close();
@@ -190,7 +190,7 @@ async fn what_has_happened_is_logged_without_a_waiter() {
     let open = Open::new(directory.path()).unwrap();
     open.log.record(&open.leaf(1));
     open.log.record(&open.leaf(2));
-    assert_eq!(open.log.append(open.leaf(3), seed()).await.unwrap().index, 2);
+    assert_eq!(open.log.append(open.log.coming(), open.leaf(3), seed()).await.unwrap().index, 2);
     let key = open.key();
     open.close();
     assert_eq!(check_public(directory.path(), &key).len(), 3);
@@ -222,14 +222,14 @@ async fn a_rotation_is_signed_by_both_keys_and_announced_by_the_old_one() {
     assert!(rotate(false, &mut Vec::new()).is_err());
 
     let open = Open::new(directory.path()).unwrap();
-    let receipt = open.log.append(open.leaf(9), seed()).await.unwrap();
+    let receipt = open.log.append(open.log.coming(), open.leaf(9), seed()).await.unwrap();
     assert_eq!((receipt.verify(&old).unwrap().size, receipt.verify(&new).unwrap().size), (5, 5));
     assert!(rotate(true, &mut Vec::new()).is_err(), "a gateway uses the directory");
     open.close();
     rotate(true, &mut Vec::new()).unwrap();
 
     let open = Open::new(directory.path()).unwrap();
-    let receipt = open.log.append(open.leaf(10), seed()).await.unwrap();
+    let receipt = open.log.append(open.log.coming(), open.leaf(10), seed()).await.unwrap();
     assert!(receipt.verify(&new).is_ok() && receipt.verify(&old).is_err());
     open.close();
     let mut out = Vec::new();
