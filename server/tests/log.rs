@@ -1,5 +1,4 @@
 //! The transparency log of a real gateway: what its receipts say, how it is read, and that an answer can be computed again.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "common/probe.rs"]

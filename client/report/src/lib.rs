@@ -6,7 +6,7 @@
 //! Modules in reading order:
 //!
 //! 1. [`report`]: what a report tells.
-//! 2. [`html`]: one page without anything from elsewhere, for the screen, the phone and the printer.
+//! 2. [`mod@html`]: one page without anything from elsewhere, for the screen, the phone and the printer.
 //! 3. [`heat`]: a class-activation map, laid over the scan.
 #![forbid(unsafe_code)]
 

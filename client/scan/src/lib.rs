@@ -6,7 +6,7 @@
 //!
 //! Modules in reading order:
 //!
-//! 1. [`file`]: what a file is, by its first bytes; the files of a folder.
+//! 1. [`mod@file`]: what a file is, by its first bytes; the files of a folder.
 //! 2. [`scan`]: values, windows, and the picture that a reader or a model sees.
 //! 3. `dicom`: DICOM objects, their pixels and lookup tables. [`study`]: whose scan it is.
 //! 4. `raster`: PNG and JPEG. `npy`: NumPy arrays.

@@ -255,7 +255,7 @@ fn report(
     Report {
         outcome,
         review,
-        source: case.name.clone(),
+        source: case.name.rsplit('/').next().unwrap_or_default().to_owned(),
         picture: Some(case.picture.clone()),
         heat_map,
         bars: contributions
