@@ -10,11 +10,12 @@
 //!
 //! 1. [`merkle`]: hashes, and the proofs that a leaf is in a tree and that a tree grew out of another.
 //! 2. [`tile`]: where a log keeps its hashes.
-//! 3. [`note`]: texts with signatures.
-//! 4. [`checkpoint`]: a log's size and root as a note.
-//! 5. [`leaf`]: what is logged of an event.
-//! 6. [`commitment`]: the hashes in a leaf.
-//! 7. [`receipt`]: a leaf with its proof.
+//! 3. [`reader`]: proofs out of tiles, wherever they lie.
+//! 4. [`note`]: texts with signatures.
+//! 5. [`checkpoint`]: a log's size and root as a note.
+//! 6. [`leaf`]: what is logged of an event.
+//! 7. [`commitment`]: the hashes in a leaf.
+//! 8. [`receipt`]: a leaf with its proof.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
@@ -23,6 +24,7 @@ mod error;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
+pub mod reader;
 pub mod receipt;
 pub mod tile;
 
@@ -31,4 +33,5 @@ pub use error::Error;
 pub use leaf::{Event, Leaf};
 pub use merkle::Hash;
 pub use note::{LogKey, NoteVerifier};
+pub use reader::{ReadError, TileReader};
 pub use receipt::Receipt;
