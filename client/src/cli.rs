@@ -2,19 +2,23 @@
 
 mod demo;
 mod enroll;
+mod evidence;
 mod files;
 mod gateway;
 mod infer;
 mod scans;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
+pub use evidence::{EvidenceArgs, TrustArgs};
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
+pub use verify::VerifyArgs;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]
@@ -62,6 +66,19 @@ pub enum Command {
     Enroll(EnrollArgs),
     /// Print the digest of a backbone, or write its features of scans
     Backbone(BackboneArgs),
+    /// Check receipts, and the log that they are of
+    ///
+    /// VERIFIED: nothing is wrong, and a quorum of the named witnesses has signed a checkpoint that covers the receipt.
+    /// UNWITNESSED: nothing is wrong, but no quorum stands for there being one log alone; the log's operator could show others
+    /// another one. INVALID: something is wrong, and the reason says what. Of several verdicts the worst counts: the exit code
+    /// is 0 for VERIFIED, 3 for UNWITNESSED, 1 for INVALID or a failure, 2 for wrong usage.
+    #[command(
+        override_usage = "tiresias verify [OPTIONS] <RECEIPT|DIR>... --log-key <KEY|FILE> [--log <DIR|URL>]\n       \
+                          tiresias verify [OPTIONS] <RECEIPT> --log-key <KEY|FILE> --request <FILE> --response <FILE>\n       \
+                          tiresias verify [OPTIONS] --old <FILE> [--new <FILE>] --log <DIR|URL> [--log-key <KEY|FILE>]\n       \
+                          tiresias verify [OPTIONS] --log <DIR|URL> --log-key <KEY|FILE>"
+    )]
+    Verify(VerifyArgs),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use age::secrecy::SecretString;
 use serde::Serialize;
+use tiresias_evidence::Event;
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
 use crate::{
     Error, Model,
     cli::EnrolledArgs,
-    http::Connection,
+    evidence::{self, Exchange},
+    http::{Connection, keys::Done},
     key_file::{self, Frame, KeyFile, Protection},
     output, passphrase,
 };
@@ -25,6 +27,9 @@ pub struct Enrolled {
     pub bytes: usize,
     /// Whether it had to be sent.
     pub status: Status,
+    /// What the receipt of its upload must say, and that receipt; `None` where the gateway had it already.
+    #[serde(skip)]
+    pub exchange: Option<Exchange>,
 }
 
 /// Whether an evaluation key had to be sent.
@@ -84,7 +89,7 @@ pub async fn enroll(
     frame: Option<Frame>,
 ) -> Result<Enrolled, Error> {
     if connection.has_key(file.id()).await? {
-        return Ok(Enrolled::new(file, Status::Present));
+        return Ok(Enrolled::new(file, Status::Present, None));
     }
     upload(connection, file, frame).await
 }
@@ -103,21 +108,25 @@ pub async fn upload(
     if frame.is_new {
         output::warn_new_evaluation_key(file.id());
     }
+    let sent_at = evidence::now();
     let progress = output::upload_progress(frame.bytes.len() as u64);
     let sent = connection.put_key(file.id(), frame.bytes.into(), &progress).await;
     progress.finish_and_clear();
-    let status = if sent? { Status::Uploaded } else { Status::Present };
-    Ok(Enrolled::new(file, status))
+    let Done { is_new, receipt } = sent?;
+    let status = if is_new { Status::Uploaded } else { Status::Present };
+    let exchange = Exchange::of_key(Event::KeyUploaded, file.id(), receipt, sent_at);
+    Ok(Enrolled::new(file, status, Some(exchange)))
 }
 
 impl Enrolled {
-    fn new(file: &KeyFile, status: Status) -> Self {
+    fn new(file: &KeyFile, status: Status, exchange: Option<Exchange>) -> Self {
         let parameters = file.key().parameters();
         Self {
             key_id: file.id().to_string(),
             parameters: parameters.name(),
             bytes: EvaluationKey::encoded_len(parameters),
             status,
+            exchange,
         }
     }
 }

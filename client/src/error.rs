@@ -163,6 +163,39 @@ pub enum Error {
         /// Vectors encrypted.
         expected: usize,
     },
+    /// Receipts that are not right.
+    #[error(
+        "{invalid} of {receipts} receipts are INVALID: a human decides what their answers are worth{}",
+        kept.as_ref().map_or_else(String::new, |path| format!("; the evidence is in {}", path.display()))
+    )]
+    BadReceipt {
+        /// How many.
+        invalid: usize,
+        /// Of how many.
+        receipts: usize,
+        /// Where they are kept.
+        kept: Option<PathBuf>,
+    },
+    /// A log that is not right.
+    #[error("the log is INVALID: keep what shows it, and ask its operator why")]
+    BadLog,
+    /// A key that verifies nothing.
+    #[error(
+        "{path}: neither a key, name+id+base64, nor a file of such keys: `tiresias-gateway log key` prints a log's", path = path.display()
+    )]
+    VerifierKey {
+        /// As it was named.
+        path: PathBuf,
+    },
+    /// The checkpoint that was kept of a log is damaged.
+    #[error(
+        "{path}: this is not the checkpoint that was kept here: restore it from a backup, or remove it and lose sight of what the \
+         log was before", path = path.display()
+    )]
+    KeptCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -250,6 +283,10 @@ impl Error {
             Self::State => "state",
             Self::KeyFile { .. } => "key_file",
             Self::AnswerCount { .. } => "answer_count",
+            Self::BadReceipt { .. } => "bad_receipt",
+            Self::BadLog => "bad_log",
+            Self::VerifierKey { .. } => "bad_verifier_key",
+            Self::KeptCheckpoint { .. } => "kept_checkpoint",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

@@ -7,6 +7,7 @@
 mod dial;
 mod exchange;
 pub mod keys;
+mod log;
 mod patience;
 mod payload;
 mod proxy;

@@ -18,8 +18,9 @@
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `demo`.
-//! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 7. [`evidence`]: receipts of answers, and the log that they are of.
+//! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `backbone`, `demo`.
+//! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -27,6 +28,7 @@ pub mod commands;
 pub mod diagnosis;
 pub mod enroll;
 pub mod error;
+pub mod evidence;
 pub mod files;
 pub mod finding;
 pub mod http;

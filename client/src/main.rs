@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll and backbone.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify and backbone.
 
 use std::{
     io::{self, Write as _},
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Error::Output(error)),
     };
     let result = runtime.block_on(async {
-        match &cli.command {
+        let done = match &cli.command {
+            Command::Verify(args) => return commands::verify::run(args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Infer(args) => commands::infer::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,
@@ -34,10 +35,11 @@ fn main() -> ExitCode {
                 let page = clap_mangen::Man::new(Cli::command());
                 page.render(&mut io::stdout().lock()).map_err(Error::Output)
             }
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
 }

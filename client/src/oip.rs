@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
+use tiresias_evidence::receipt::MAXIMUM_RECEIPT_BYTES;
 use tiresias_keys::KeyId;
 
 use crate::{Error, Model};
@@ -9,8 +10,8 @@ use crate::{Error, Model};
 /// The header that says how many bytes of a body are JSON.
 pub const HEADER_LENGTH: &str = "inference-header-content-length";
 
-/// JSON beside the ciphertexts of a response is at most this long.
-const JSON_ALLOWANCE: usize = 16 << 10;
+/// JSON beside the ciphertexts of a response is at most this long, with a receipt of any length in it.
+const JSON_ALLOWANCE: usize = (16 << 10) + MAXIMUM_RECEIPT_BYTES;
 
 /// An HTTP body with the length of its JSON part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +62,10 @@ pub struct Answer {
     pub elements: Vec<Vec<u8>>,
     /// The gateway's own measure of the evaluation, in microseconds.
     pub evaluate_us: Option<u64>,
-    /// Bytes of the whole body.
-    pub body_bytes: usize,
+    /// The receipt's text, unread.
+    pub receipt: Option<String>,
+    /// The whole body.
+    pub body: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +78,7 @@ struct ResponseForm {
 #[derive(Deserialize, Default)]
 struct ResponseParameters {
     evaluate_us: Option<u64>,
+    receipt: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,10 +127,11 @@ pub fn read_response(body: &[u8], header_length: usize, name: &str) -> Result<An
     if output.shape != [elements.len() as u64] {
         return Err(Error::Protocol("the number of elements differs from the shape of the output"));
     }
-    Ok(Answer { elements, evaluate_us: form.parameters.evaluate_us, body_bytes: body.len() })
+    let ResponseParameters { evaluate_us, receipt } = form.parameters;
+    Ok(Answer { elements, evaluate_us, receipt, body: body.to_vec() })
 }
 
-fn split_element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_element(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     rest.split_at_checked(u32::from_le_bytes(*length) as usize)
 }
@@ -162,7 +167,7 @@ mod tests {
         let length = find_header_length(&body).unwrap();
         let answer = read_response(&body, length, "scores").unwrap();
         assert_eq!(answer.elements, [b"one".to_vec(), b"three".to_vec()]);
-        assert_eq!((answer.evaluate_us, answer.body_bytes), (Some(9), body.len()));
+        assert_eq!((answer.evaluate_us, answer.receipt, answer.body), (Some(9), None, body));
     }
 
     #[test]

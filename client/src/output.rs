@@ -14,7 +14,9 @@ use tiresias_circuits::Drift;
 use tiresias_keys::KeyId;
 
 pub use crate::inputs::read_features;
-use crate::{Diagnosis, Error, Model, finding::REVIEW, http::keys::KeyEntry, scans::Failure};
+use crate::{
+    Diagnosis, Error, Model, evidence::Judgement, finding::REVIEW, http::keys::KeyEntry, scans::Failure,
+};
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
 const DEFAULT_BATCH: usize = 256;
@@ -39,6 +41,9 @@ pub struct Found<'a> {
     /// The diagnosis; its index is the row in that file.
     #[serde(flatten)]
     pub diagnosis: Diagnosis,
+    /// What its receipt is worth, where receipts are checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Judgement>,
 }
 
 /// Prints diagnoses, as JSON lines or as a table.
@@ -48,24 +53,41 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
     }
     let several = found.iter().any(|found| found.file.is_some());
     let has_scores = found.iter().any(|found| found.diagnosis.finding.score_and_margin().is_some());
+    let has_receipts = found.iter().any(|found| found.receipt.is_some());
     let columns = ["file", "row", "diagnosis", "score", "margin"];
-    let mut table = table(&columns[usize::from(!several)..if has_scores { 5 } else { 3 }]);
-    for Found { file, diagnosis } in found {
+    let mut columns = columns[usize::from(!several)..if has_scores { 5 } else { 3 }].to_vec();
+    columns.extend(has_receipts.then_some("receipt"));
+    let mut table = table(&columns);
+    for Found { file, diagnosis, receipt } in found {
         let numbers = diagnosis.finding.score_and_margin();
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
             diagnosis.index.to_string(),
             match diagnosis.needs_review() && !diagnosis.finding.is_review() {
+                _ if receipt.as_ref().is_some_and(Judgement::is_invalid) => {
+                    format!("{} ({REVIEW}: its receipt is INVALID)", diagnosis.finding.label())
+                }
                 true => format!("{} ({REVIEW}: far out)", diagnosis.finding.label()),
                 false => diagnosis.finding.label(),
             },
             number(numbers.map(|(score, _)| score)),
             number(numbers.map(|(_, margin)| margin)),
         ];
-        let cells = cells.into_iter().take(if has_scores { 4 } else { 2 });
+        let verdict = |judgement: &Judgement| judgement.verdict.to_string();
+        let receipt = has_receipts.then(|| receipt.as_ref().map_or_else(String::new, verdict));
+        let cells = cells.into_iter().take(if has_scores { 4 } else { 2 }).chain(receipt);
         table.add_row(several.then(|| file.unwrap_or_default().to_owned()).into_iter().chain(cells));
     }
-    line(&table.to_string())
+    line(&table.to_string())?;
+    // Why, once for all rows that share it.
+    let mut said: Vec<&str> = Vec::new();
+    for receipt in found.iter().filter_map(|found| found.receipt.as_ref()) {
+        if !said.contains(&receipt.reason.as_str()) {
+            said.push(&receipt.reason);
+            line(&format!("{}: {}", receipt.verdict, receipt.reason))?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints evaluation keys, as JSON lines or as a table.
@@ -93,7 +115,7 @@ pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (index, name) in header.iter().enumerate() {
-        let text = matches!(*name, "file" | "diagnosis" | "truth" | "");
+        let text = matches!(*name, "file" | "diagnosis" | "truth" | "receipt" | "");
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(if text { CellAlignment::Left } else { CellAlignment::Right });
         }
@@ -174,6 +196,11 @@ pub(crate) fn warn_replaced((version, config): (u32, &str), model: &Model) {
     );
 }
 
+/// Warns of a failure besides the one that a command ends with.
+pub(crate) fn warn_also(error: &Error) {
+    warn(error.code(), &error.to_string());
+}
+
 /// Names a file that is no scan, with its reason.
 pub(crate) fn scan_failed(failure: &Failure) {
     let _ = writeln!(
@@ -233,6 +260,11 @@ pub(crate) fn files_progress() -> ProgressBar {
 /// The same for bytes that are sent.
 pub(crate) fn upload_progress(length: u64) -> ProgressBar {
     bar(length, "{bar:40} {bytes}/{total_bytes} at {bytes_per_sec}, {eta} left")
+}
+
+/// Counts leaves of a log.
+pub(crate) fn leaves_progress(length: u64) -> ProgressBar {
+    bar(length, "{bar:40} {pos}/{len} leaves, {eta} left")
 }
 
 fn bar(length: u64, template: &str) -> ProgressBar {

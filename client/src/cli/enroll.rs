@@ -8,7 +8,7 @@ use clap::{
 };
 use tiresias_keys::BootstrapParameters;
 
-use super::{GatewayArgs, NetworkArgs};
+use super::{EvidenceArgs, GatewayArgs, NetworkArgs};
 
 /// `enroll`
 #[derive(Debug, Args)]
@@ -46,6 +46,9 @@ pub struct EnrollArgs {
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
+    /// What is done with the receipt of an upload or a removal
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
     /// How
     #[command(flatten)]
     pub network: NetworkArgs,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EnrolledArgs, GatewayArgs, NetworkArgs};
+use super::{EnrolledArgs, EvidenceArgs, GatewayArgs, NetworkArgs};
 
 /// `encrypt`
 #[derive(Debug, Args)]
@@ -70,6 +70,9 @@ pub struct DecryptArgs {
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,
+    /// What is done with the receipt in the response
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
     /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::{GatewayArgs, NetworkArgs, ScanArgs};
+use super::{EvidenceArgs, GatewayArgs, NetworkArgs, ScanArgs};
 
 /// `infer`
 #[derive(Debug, Args)]
@@ -49,6 +49,9 @@ pub struct InferArgs {
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,
+    /// What is done with receipts
+    #[command(flatten)]
+    pub evidence: EvidenceArgs,
     /// How
     #[command(flatten)]
     pub network: NetworkArgs,

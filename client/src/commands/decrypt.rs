@@ -1,14 +1,15 @@
 //! `tiresias decrypt`: from the bytes that came back to diagnoses. The state is deleted once every answer was read.
 
-use tiresias_keys::EncryptedScores;
+use tiresias_keys::{Digest, EncryptedScores};
 
 use crate::{
     Error,
     cli::DecryptArgs,
     diagnosis::Pending,
+    evidence::{Exchange, Ledger, bodies::MAXIMUM_BODY, ledger::Judged},
     files,
     key_file::KeyFile,
-    oip,
+    oip::{self, Answer},
     output::{self, Found},
     passphrase::{self, Subject},
     state::{self, State},
@@ -16,11 +17,16 @@ use crate::{
 
 /// Runs the command.
 pub fn run(args: &DecryptArgs) -> Result<(), Error> {
+    let mut ledger = Ledger::open(&args.evidence)?;
+    if ledger.is_some() && args.response.is_none() {
+        return Err(Error::Usage("a receipt comes in a whole response: name it with --response"));
+    }
     let passphrase = || passphrase::recall(Subject::State, args.passphrase_file.as_deref());
     let State { model, sources, pending } = state::read(&args.dir, passphrase)?;
     let key_file = args.enrolled.open(&model)?;
     let key = key_file.as_ref().map(KeyFile::key);
     let element_bytes = model.card().plan().response_shape().encoded_len();
+    let mut judged = None;
     let elements = match &args.response {
         Some(path) => {
             let limit = oip::maximum_response(pending.len(), element_bytes) as u64;
@@ -29,7 +35,14 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
                 Some(length) => length,
                 None => oip::find_header_length(&body)?,
             };
-            oip::read_response(&body, header_length, oip::output_name(&model))?.elements
+            let answer = oip::read_response(&body, header_length, oip::output_name(&model))?;
+            if let Some(ledger) = &mut ledger {
+                let digests: Vec<Digest> = pending.iter().map(|pending| pending.digest).collect();
+                let key = key_file.as_ref().map(KeyFile::id);
+                let exchange = Exchange::of_answer(&model, key, &digests, &answer, None);
+                judged = Some(judge(args, ledger, &exchange, &answer)?);
+            }
+            answer.elements
         }
         None => {
             let read = |path| files::read(path, element_bytes as u64 + 1);
@@ -42,11 +55,30 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     // All answers are checked before the first is decrypted, so that no key decrypts twice because another failed.
     let checked = pending.iter().zip(&elements).map(|(pending, element)| model.check(pending, element));
     let checked = checked.collect::<Result<Vec<_>, _>>()?;
+    let (judgements, outcome) =
+        judged.map_or((Vec::new(), Ok(())), |judged| (judged.judgements, judged.outcome));
+    let receipt = judgements.into_iter().next();
     let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
         let (file, index) = sources.place(at);
-        Ok(Found { file, diagnosis: model.read(index, pending, scores, key)? })
+        Ok(Found { file, diagnosis: model.read(index, pending, scores, key)?, receipt: receipt.clone() })
     };
     let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
     output::diagnoses(&found, args.json)?;
-    state::remove(&args.dir)
+    // Whatever its receipt is worth: a key that has decrypted does so no more.
+    state::remove(&args.dir)?;
+    outcome
+}
+
+/// Keeps and judges the receipt in a response. The request is the body that `encrypt` wrote, if it is still there.
+fn judge(
+    args: &DecryptArgs,
+    ledger: &mut Ledger,
+    exchange: &Exchange,
+    answer: &Answer,
+) -> Result<Judged, Error> {
+    if ledger.keeps() {
+        let request = files::read(&args.dir.join("body.bin"), MAXIMUM_BODY)?;
+        ledger.keep(exchange, &request, &answer.body)?;
+    }
+    Ok(ledger.judge_offline(exchange))
 }

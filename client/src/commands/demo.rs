@@ -96,7 +96,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     let started = Instant::now();
     let rows: Vec<&[f64]> = rows.iter().collect();
     // One patient a request, as a clinic asks during its day.
-    let terms = Terms { model: Arc::clone(&model), batch: 1, replaced: Replaced::Refuse };
+    let terms = Terms { model: Arc::clone(&model), batch: 1, replaced: Replaced::Refuse, ledger: None };
     let (asked, outcome) = ask_all(&mut connection, terms, key_file.as_mut(), &rows).await;
     drop(connection);
     outcome?;

@@ -1,18 +1,38 @@
 //! `tiresias enroll`: a long-lived key in its file, its evaluation key at the gateway.
 
-use serde_json::json;
+use serde::Serialize;
+use tiresias_evidence::Event;
 use tiresias_keys::{BootstrapParameters, KeyId};
 
 use crate::{
     Error,
     cli::EnrollArgs,
-    enroll::{self, Status},
+    enroll::{self, Enrolled, Status},
+    evidence::{self, Exchange, Judgement, Ledger},
     http::Connection,
     key_file::{KeyFile, Protection},
     output,
     passphrase::{self, Subject},
     stop::Stop,
 };
+
+/// What is printed of an enrolment.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    enrolled: &'a Enrolled,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Judgement>,
+}
+
+/// What is printed of a removal.
+#[derive(Serialize)]
+struct Removed {
+    key_id: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Judgement>,
+}
 
 /// Runs the command. An interruption ends it at once: files appear whole or not at all, and so do uploads.
 pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
@@ -24,6 +44,7 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
         return remove(args).await;
     }
     let path = args.key_file.as_deref().ok_or(Error::Usage("name a key file"))?;
+    let ledger = Ledger::open(&args.evidence)?;
     let parameters = match &args.model {
         None => args.parameters,
         Some(name) => Some(parameters_of(args, name).await?),
@@ -32,8 +53,11 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
     refuse_needless_passphrase(args, &file)?;
     let mut connection = connect(args).await?;
     let enrolled = enroll::enroll(&mut connection, &mut file, frame).await?;
+    let (receipt, outcome) = judge(ledger, &mut connection, enrolled.exchange.as_ref()).await;
+    drop(connection);
     if args.json {
-        return output::json(&enrolled);
+        output::json(&Line { enrolled: &enrolled, receipt })?;
+        return outcome;
     }
     let done = match enrolled.status {
         Status::Uploaded => "was uploaded",
@@ -45,7 +69,28 @@ pub async fn run(args: &EnrollArgs) -> Result<(), Error> {
         enrolled.parameters,
         enrolled.bytes,
         path.display()
-    ))
+    ))?;
+    say(receipt.as_ref())?;
+    outcome
+}
+
+/// Keeps and judges the receipt of what was done, where the options ask for it.
+async fn judge(
+    ledger: Option<Ledger>,
+    connection: &mut Connection,
+    exchange: Option<&Exchange>,
+) -> (Option<Judgement>, Result<(), Error>) {
+    let (Some(mut ledger), Some(exchange)) = (ledger, exchange) else { return (None, Ok(())) };
+    let kept = ledger.keep_receipt(exchange);
+    let judged = ledger.judge(connection, &[exchange]).await;
+    (judged.judgements.into_iter().next(), kept.and(judged.outcome))
+}
+
+fn say(receipt: Option<&Judgement>) -> Result<(), Error> {
+    match receipt {
+        Some(receipt) => output::line(&format!("its receipt: {}: {}", receipt.verdict, receipt.reason)),
+        None => Ok(()),
+    }
 }
 
 /// The set that a model's circuit card asks for. The connection ends with it: a passphrase may take its time.
@@ -67,13 +112,22 @@ async fn remove(args: &EnrollArgs) -> Result<(), Error> {
         }
         (None, None) => return Err(Error::Usage("name a key file, or a key by --key-id")),
     };
-    let had_it = connect(args).await?.delete_key(&id).await?;
+    let ledger = Ledger::open(&args.evidence)?;
+    let (mut connection, sent) = (connect(args).await?, evidence::now());
+    let deleted = connection.delete_key(&id).await?;
+    let had_it = deleted.is_new;
+    let exchange = had_it.then(|| Exchange::of_key(Event::KeyRemoved, &id, deleted.receipt, sent));
+    let (receipt, outcome) = judge(ledger, &mut connection, exchange.as_ref()).await;
+    drop(connection);
     if args.json {
         let status = if had_it { "removed" } else { "absent" };
-        return output::json(&json!({ "key_id": id.to_string(), "status": status }));
+        output::json(&Removed { key_id: id.to_string(), status, receipt })?;
+        return outcome;
     }
     let done = if had_it { "deleted the evaluation key" } else { "has no evaluation key" };
-    output::line(&format!("the gateway {done} {id}"))
+    output::line(&format!("the gateway {done} {id}"))?;
+    say(receipt.as_ref())?;
+    outcome
 }
 
 async fn connect(args: &EnrollArgs) -> Result<Connection, Error> {

@@ -1,16 +1,21 @@
 //! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
 
 pub(crate) mod ask;
-mod scans;
+mod receipts;
+pub(crate) mod scans;
 
 use std::sync::Arc;
 
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
 
-use self::ask::{Asked, Replaced, Terms, ask_all, limit_batch};
+use self::{
+    ask::{Asked, Replaced, Terms, ask_all, limit_batch},
+    receipts::Receipts,
+};
 use crate::{
     Error, Model,
     cli::InferArgs,
+    evidence::Ledger,
     files,
     http::Connection,
     inputs::Inputs,
@@ -29,6 +34,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     if let Some(path) = &args.out {
         Results::refuse_finished(path)?;
     }
+    let ledger = Ledger::open(&args.evidence)?;
     let (mut connection, model, is_pinned) = open_model(args, Stop::on_signals()).await?;
     let mut key_file = args.enrolled.open(&model)?;
     inputs.expect_columns(model.card().plan().shape().features)?;
@@ -47,10 +53,12 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
     {
         Ok(batch) => {
-            ask_all(&mut connection, Terms { model, batch, replaced }, key_file.as_mut(), &rows).await
+            let terms = Terms { model, batch, replaced, ledger: ledger.as_ref() };
+            ask_all(&mut connection, terms, key_file.as_mut(), &rows).await
         }
         Err(error) => (Vec::new(), Err(error)),
     };
+    let receipts = Receipts::judge(ledger, &mut connection, &asked).await;
     drop(connection);
     warn_clipped(&asked, rows.iter().map(|row| row.len()).next().unwrap_or_default());
     output::warn_far_out(asked.iter().filter_map(Asked::drift));
@@ -63,12 +71,13 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     let found = wanted
         .into_iter()
         .zip(asked)
-        .map(|(row, asked)| {
+        .enumerate()
+        .map(|(place, (row, asked))| {
             let (file, index) = inputs.sources().place(row);
-            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0 }))
+            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0, receipt: receipts.of(place) }))
         })
         .collect::<Result<Vec<(usize, Found<'_>)>, Error>>()?;
-    match results {
+    let outcome = match results {
         Some(results) => write(results, found, all.len(), outcome),
         None => {
             let found: Vec<_> = found.into_iter().map(|(_, found)| found).collect();
@@ -77,7 +86,8 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
             }
             outcome
         }
-    }
+    };
+    receipts.after(outcome)
 }
 
 /// A connection to the gateway, the model, and whether the command pins it.

@@ -9,13 +9,14 @@ use hyper::{
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tiresias_evidence::receipt::MAXIMUM_RECEIPT_BYTES;
 use tiresias_keys::KeyId;
 
 use super::{Connection, Payload, Reply, patience::Backoff};
 use crate::{Error, error::Refusal};
 
 /// What is known of one key, and a list of them.
-const MAXIMUM_ENTRY_BYTES: usize = 64 << 10;
+const MAXIMUM_ENTRY_BYTES: usize = (64 << 10) + MAXIMUM_RECEIPT_BYTES;
 const MAXIMUM_LIST_BYTES: usize = 4 << 20;
 
 /// What a gateway says of one key.
@@ -27,6 +28,24 @@ pub struct KeyEntry {
     /// Parameters, bytes, state, times, and whatever else the gateway says.
     #[serde(flatten)]
     pub facts: Map<String, Value>,
+}
+
+/// What a gateway answers where a key came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Whether it changed what the gateway has.
+    pub is_new: bool,
+    /// The receipt's text, unread.
+    pub receipt: Option<String>,
+}
+
+/// The receipt in an answer, where the gateway gives one.
+fn receipt(reply: &Reply) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Form {
+        receipt: Option<String>,
+    }
+    serde_json::from_slice::<Form>(&reply.body).ok()?.receipt
 }
 
 /// What a list of keys may look like.
@@ -41,22 +60,23 @@ impl Connection {
     /// Whether the gateway has this evaluation key of the clinic.
     pub async fn has_key(&mut self, id: &KeyId) -> Result<bool, Error> {
         let found = self.repeat(&Method::GET, &path(id), &[], Bytes::new().into(), MAXIMUM_ENTRY_BYTES).await;
-        where_known(found)
+        Ok(where_known(found)?.is_some())
     }
 
-    /// Uploads an evaluation key's frame, counted by `progress`. Returns whether the gateway did not have it before.
-    pub async fn put_key(&mut self, id: &KeyId, frame: Bytes, progress: &ProgressBar) -> Result<bool, Error> {
+    /// Uploads an evaluation key's frame, counted by `progress`.
+    pub async fn put_key(&mut self, id: &KeyId, frame: Bytes, progress: &ProgressBar) -> Result<Done, Error> {
         let headers = [(CONTENT_TYPE, "application/octet-stream".to_owned())];
         let payload = Payload::upload(frame, progress.clone());
         let reply = self.repeat(&Method::PUT, &path(id), &headers, payload, MAXIMUM_ENTRY_BYTES).await?;
-        Ok(reply.status != StatusCode::OK)
+        Ok(Done { is_new: reply.status != StatusCode::OK, receipt: receipt(&reply) })
     }
 
-    /// Has the gateway delete a key. Returns whether it had it.
-    pub async fn delete_key(&mut self, id: &KeyId) -> Result<bool, Error> {
+    /// Has the gateway delete a key, which it may not have.
+    pub async fn delete_key(&mut self, id: &KeyId) -> Result<Done, Error> {
         let deleted =
             self.repeat(&Method::DELETE, &path(id), &[], Bytes::new().into(), MAXIMUM_ENTRY_BYTES).await;
-        where_known(deleted)
+        let deleted = where_known(deleted)?;
+        Ok(Done { is_new: deleted.is_some(), receipt: deleted.as_ref().and_then(receipt) })
     }
 
     /// All evaluation keys that the gateway has of this clinic.
@@ -100,11 +120,11 @@ fn path(id: &KeyId) -> String {
     format!("/v2/keys/{id}")
 }
 
-/// Whether a key is there, of an answer that is a refusal where it is not.
-fn where_known(reply: Result<Reply, Error>) -> Result<bool, Error> {
+/// The answer of a gateway that has the key; a refusal where it has not.
+fn where_known(reply: Result<Reply, Error>) -> Result<Option<Reply>, Error> {
     match reply {
-        Ok(_) => Ok(true),
-        Err(Error::Gateway(refusal)) if is_unknown(&refusal) => Ok(false),
+        Ok(reply) => Ok(Some(reply)),
+        Err(Error::Gateway(refusal)) if is_unknown(&refusal) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -112,7 +112,7 @@ impl Backend {
         Self { address: gateway.address, config: gateway.client_config() }
     }
 
-    fn answer(&self, request: &[u8]) -> Reply {
+    pub(crate) fn answer(&self, request: &[u8]) -> Reply {
         let mut connection = Connection::open(self.address, self.config.clone()).unwrap();
         connection.write(request).unwrap();
         connection.reply().unwrap()
@@ -128,6 +128,13 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
     /// The number of its connection.
     pub(crate) connection: usize,
+}
+
+impl Seen {
+    /// All its bytes.
+    pub(crate) fn whole(&self) -> Vec<u8> {
+        [self.head.as_bytes(), &self.body].concat()
+    }
 }
 
 /// Relays requests over TLS. `decide` is told each request and how many for the same method and path came before.
@@ -181,7 +188,7 @@ impl Requests {
                     log.push(request.clone());
                     log.iter().filter(|other| other.target == request.target).count() - 1
                 };
-                let whole = [request.head.as_bytes(), &request.body].concat();
+                let whole = request.whole();
                 let (reply, close) = match decide(&request, before) {
                     Act::Forward(backend) => (raw(&backend.answer(&whole)), false),
                     Act::ForwardAndClose(backend) => (raw(&backend.answer(&whole)), true),
@@ -239,7 +246,8 @@ fn read_body(
     stream.read_exact(&mut request.body).ok()
 }
 
-fn raw(reply: &Reply) -> Vec<u8> {
+/// A reply's bytes.
+pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} relayed\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));

@@ -126,6 +126,12 @@ impl NoteVerifier {
         &self.name
     }
 
+    /// Whether this is the key of a witness, which cosigns checkpoints, and not of a log.
+    #[must_use]
+    pub fn is_cosigner(&self) -> bool {
+        self.kind == COSIGNS
+    }
+
     fn line(&self, signature: &[u8]) -> String {
         format!("\u{2014} {} {}\n", self.name, STANDARD.encode([&self.id, signature].concat()))
     }
@@ -237,6 +243,7 @@ mod tests {
         let note = Note::parse(&note).unwrap();
         assert_eq!(note.verify(&log.verifier()), Ok(None));
         assert_eq!(note.verify(&witness.cosignature_verifier()), Ok(Some(1_763_923_000)));
+        assert!(witness.cosignature_verifier().is_cosigner() && !witness.verifier().is_cosigner());
         // A key that signs is not one that cosigns, and the other way round.
         assert_eq!(note.verify(&witness.verifier()), Err(Error::Signature));
         assert_eq!(note.verify(&log.cosignature_verifier()), Err(Error::Signature));

@@ -81,9 +81,14 @@ impl Receipt {
     /// Checks that the log whose key this is has the leaf. Gives the checkpoint that says so.
     pub fn verify(&self, log: &NoteVerifier) -> Result<Checkpoint, Error> {
         let checkpoint = Checkpoint::open(&self.checkpoint, log)?;
-        let leaf = leaf_hash(&self.leaf.entry(&self.salt));
-        verify_inclusion(self.index, checkpoint.size, &leaf, &checkpoint.root, &self.proof)?;
+        self.is_under(&checkpoint)?;
         Ok(checkpoint)
+    }
+
+    /// Checks that the leaf is in the tree of its checkpoint, whose signature was checked elsewhere.
+    pub fn is_under(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let leaf = leaf_hash(&self.leaf.entry(&self.salt));
+        verify_inclusion(self.index, checkpoint.size, &leaf, &checkpoint.root, &self.proof)
     }
 }
 

@@ -144,6 +144,17 @@ impl Setup {
         self.directory.path().join(name)
     }
 
+    /// The same files and flags in another directory, as a backup of the gateway has them.
+    pub(crate) fn copied(&self) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (self.directory.path().to_str().unwrap(), directory.path().to_str().unwrap());
+        let copy = Command::new("cp").args(["-a", &format!("{from}/."), to]).status().unwrap();
+        assert!(copy.success());
+        let settings = self.settings.replace(from, to);
+        let flags = self.flags.iter().map(|flag| flag.replace(from, to)).collect();
+        Self { directory, settings, flags, ..*self }
+    }
+
     /// Starts the gateway, which must print its ready line.
     pub(crate) fn start(self) -> Gateway {
         let (child, ready, log) = self.spawn();

@@ -6,22 +6,30 @@ use std::{
 };
 
 use tiresias_circuits::Drift;
-use tiresias_keys::EncryptedScores;
+use tiresias_keys::{Digest, EncryptedScores};
 use tiresias_secret_key::LongLivedKey;
 
 use crate::{
-    Diagnosis, Error, Model, diagnosis::Pending, enroll, http::Connection, key_file::KeyFile, oip, output,
+    Diagnosis, Error, Model,
+    diagnosis::Pending,
+    enroll,
+    evidence::{self, Exchange, Ledger},
+    http::Connection,
+    key_file::KeyFile,
+    oip, output,
 };
 
 /// What to ask for, and in which portions.
 #[derive(Debug)]
-pub(crate) struct Terms {
+pub(crate) struct Terms<'a> {
     /// The model to encrypt for.
     pub(crate) model: Arc<Model>,
     /// Vectors in one request, at most.
     pub(crate) batch: usize,
     /// What to do where the gateway replaces the model.
     pub(crate) replaced: Replaced,
+    /// Where receipts go, if anywhere.
+    pub(crate) ledger: Option<&'a Ledger>,
 }
 
 /// What to do where the gateway replaces the model during a run.
@@ -57,6 +65,8 @@ pub(crate) struct Facts {
     pub(crate) response_bytes: usize,
     /// The first element, which is all that the gateway saw of its row.
     pub(crate) element: Vec<u8>,
+    /// What its receipt must say, where receipts are asked for.
+    pub(crate) exchange: Option<Exchange>,
 }
 
 impl Asked {
@@ -81,7 +91,7 @@ impl Asked {
 /// key, where the model needs one: an evaluation key that the gateway has no longer is sent to it again, once.
 pub(crate) async fn ask_all(
     connection: &mut Connection,
-    mut terms: Terms,
+    mut terms: Terms<'_>,
     mut enrolled: Option<&mut KeyFile>,
     rows: &[&[f64]],
 ) -> (Vec<Asked>, Result<(), Error>) {
@@ -92,7 +102,7 @@ pub(crate) async fn ask_all(
         while let rest @ [_, ..] = &rows[asked.len()..] {
             connection.stop().check()?;
             let portion = &rest[..terms.batch.clamp(1, rest.len())];
-            match ask(connection, &terms.model, enrolled.as_deref(), portion).await {
+            match ask(connection, &terms, enrolled.as_deref(), portion).await {
                 Ok(answered) => {
                     progress.inc(answered.len() as u64);
                     asked.extend(answered);
@@ -117,7 +127,7 @@ pub(crate) async fn ask_all(
 }
 
 /// The terms for the rest of the rows, now that the gateway serves another card.
-async fn follow(connection: &mut Connection, old: Terms, refusal: Error) -> Result<Terms, Error> {
+async fn follow<'a>(connection: &mut Connection, old: Terms<'a>, refusal: Error) -> Result<Terms<'a>, Error> {
     match old.replaced {
         Replaced::Follow => {}
         Replaced::Refuse => return Err(Error::Pinned),
@@ -132,7 +142,7 @@ async fn follow(connection: &mut Connection, old: Terms, refusal: Error) -> Resu
     }
     output::warn_replaced((old.model.card().version(), &old.model.config().to_string()), &model);
     let batch = limit_batch(connection, &model, old.batch).await?;
-    Ok(Terms { model, batch, replaced: Replaced::RefuseAgain })
+    Ok(Terms { model, batch, replaced: Replaced::RefuseAgain, ledger: old.ledger })
 }
 
 /// At most `batch`, and at most what the gateway takes.
@@ -148,13 +158,13 @@ pub(crate) async fn limit_batch(
 /// Has some rows scored in one request. Where the gateway refuses it for now, all are encrypted afresh under new keys.
 async fn ask(
     connection: &mut Connection,
-    model: &Arc<Model>,
+    terms: &Terms<'_>,
     enrolled: Option<&KeyFile>,
     rows: &[&[f64]],
 ) -> Result<Vec<Asked>, Error> {
     let mut patience = connection.patience();
     loop {
-        match ask_once(connection, model, enrolled, rows).await {
+        match ask_once(connection, terms, enrolled, rows).await {
             Err(error) => patience.after(error, connection.stop()).await?,
             answered => return answered,
         }
@@ -163,20 +173,29 @@ async fn ask(
 
 async fn ask_once(
     connection: &mut Connection,
-    model: &Arc<Model>,
+    terms: &Terms<'_>,
     enrolled: Option<&KeyFile>,
     rows: &[&[f64]],
 ) -> Result<Vec<Asked>, Error> {
-    let started = Instant::now();
+    let (model, started) = (&terms.model, Instant::now());
     let encrypted = rows.iter().map(|row| model.encrypt(row, enrolled.map(KeyFile::key)));
     let encrypted = encrypted.collect::<Result<Vec<_>, _>>()?;
     let elements: Vec<&[u8]> = encrypted.iter().map(|encrypted| encrypted.element.as_slice()).collect();
     let body = oip::request_body(model, enrolled.map(KeyFile::id), &elements);
     let (request_bytes, encrypt) = (body.bytes.len(), started.elapsed());
+    let kept = terms.ledger.filter(|ledger| ledger.keeps()).map(|_| body.bytes.clone());
 
-    let started = Instant::now();
+    let (started, sent) = (Instant::now(), evidence::now());
     let answer = connection.infer(model, body, rows.len()).await?;
     let roundtrip = started.elapsed();
+    // What came is kept before anything is made of it.
+    let exchange = terms.ledger.map(|ledger| {
+        let digests: Vec<Digest> = encrypted.iter().map(|encrypted| encrypted.pending.digest).collect();
+        let exchange = Exchange::of_answer(model, enrolled.map(KeyFile::id), &digests, &answer, Some(sent));
+        ledger.keep(&exchange, &kept.unwrap_or_default(), &answer.body)?;
+        Ok::<_, Error>(exchange)
+    });
+    let exchange = exchange.transpose()?;
     if answer.elements.len() != rows.len() {
         return Err(Error::AnswerCount { got: answer.elements.len(), expected: rows.len() });
     }
@@ -186,8 +205,9 @@ async fn ask_once(
         roundtrip,
         evaluate_us: answer.evaluate_us.unwrap_or_default(),
         request_bytes,
-        response_bytes: answer.body_bytes,
+        response_bytes: answer.body.len(),
         element: encrypted.first().map(|encrypted| encrypted.element.clone()).unwrap_or_default(),
+        exchange,
     });
     let check = |(encrypted, element): (crate::diagnosis::Encrypted, Vec<u8>)| {
         let started = Instant::now();

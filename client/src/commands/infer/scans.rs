@@ -15,11 +15,14 @@ use tiresias_secret_key::LongLivedKey;
 
 use super::{
     ask::{Asked, Replaced, Terms, ask_all, limit_batch},
-    open_model, warn_clipped,
+    open_model,
+    receipts::Receipts,
+    warn_clipped,
 };
 use crate::{
     Diagnosis, Error, Model,
     cli::InferArgs,
+    evidence::{Judgement, Ledger},
     files,
     finding::Finding,
     key_file::KeyFile,
@@ -50,12 +53,15 @@ struct Read {
     diagnosis: Diagnosis,
     /// Integer scores of each location, where a map was asked for.
     locations: Vec<Vec<i64>>,
+    /// What its receipts are worth, where they are checked.
+    receipt: Option<Judgement>,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     let path = args.scans.backbone.as_ref().ok_or(Error::Usage("--scan goes with --backbone"))?;
     let backbone = Backbone::open(path)?;
+    let ledger = Ledger::open(&args.evidence)?;
     let (mut connection, model, is_pinned) = open_model(args, Stop::on_signals()).await?;
     let card = model.card();
     if card.backbone().is_some_and(|pinned| pinned.as_bytes() != backbone.digest()) {
@@ -84,16 +90,18 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     {
         _ if rows.is_empty() => (Vec::new(), Ok(())),
         Ok(batch) => {
-            let terms = Terms { model: Arc::clone(&model), batch, replaced };
+            let ledger = ledger.as_ref();
+            let terms = Terms { model: Arc::clone(&model), batch, replaced, ledger };
             ask_all(&mut connection, terms, key_file.as_mut(), &rows).await
         }
         Err(error) => (Vec::new(), Err(error)),
     };
+    let receipts = Receipts::judge(ledger, &mut connection, &asked).await;
     drop(connection);
     warn_clipped(&asked, features);
 
     let key = key_file.as_ref().map(KeyFile::key);
-    let read = diagnose(&model, &cases, asked, map, key)?;
+    let read = diagnose(&model, &cases, asked, &receipts, map, key)?;
     output::warn_far_out(read.iter().filter_map(|read| read.diagnosis.drift.as_ref()));
     let pooled: Vec<&[f64]> = cases[..read.len()].iter().map(|case| case.pooled.as_slice()).collect();
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
@@ -103,7 +111,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     for failure in &failures {
         output::scan_failed(failure);
     }
-    outcome?;
+    receipts.after(outcome)?;
     match failures.len() {
         0 => Ok(()),
         failed => Err(Error::SomeScans { failed, read: cases.len() }),
@@ -115,22 +123,25 @@ fn diagnose(
     model: &Model,
     cases: &[Case],
     asked: Vec<Asked>,
+    receipts: &Receipts,
     map: Option<MapShape>,
     key: Option<&LongLivedKey>,
 ) -> Result<Vec<Read>, Error> {
-    let mut asked = asked.into_iter();
+    let (mut asked, mut place) = (asked.into_iter(), 0);
     let mut read = Vec::new();
     for (index, case) in cases.iter().enumerate() {
         let answers: Vec<Asked> = asked.by_ref().take(case.rows.len()).collect();
         if answers.len() < case.rows.len() {
             break;
         }
+        let receipt = receipts.worst(place..place + answers.len());
+        place += answers.len();
         let found = answers.into_iter().map(|asked| Ok(asked.read(index, key)?.0));
         let found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
         read.push(match map {
-            Some(map) => whole(model, index, case, &found, map)?,
+            Some(map) => Read { receipt, ..whole(model, index, case, &found, map)? },
             None => match found.into_iter().next() {
-                Some(diagnosis) => Read { diagnosis, locations: Vec::new() },
+                Some(diagnosis) => Read { diagnosis, locations: Vec::new(), receipt },
                 None => break,
             },
         });
@@ -159,7 +170,7 @@ fn whole(
     });
     let (scores, margin) = (reading.scores, reading.margin);
     let finding = Finding::Scores { label, scores_q, scores, margin, contributions: Vec::new() };
-    Ok(Read { diagnosis: Diagnosis { index, finding, drift }, locations })
+    Ok(Read { diagnosis: Diagnosis { index, finding, drift }, locations, receipt: None })
 }
 
 /// Prints findings, and writes maps and reports.
@@ -173,7 +184,11 @@ fn write(
 ) -> Result<(), Error> {
     let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
     let found: Vec<Found<'_>> = (names.iter().zip(read))
-        .map(|(name, read)| Found { file: Some(name), diagnosis: read.diagnosis.clone() })
+        .map(|(name, read)| Found {
+            file: Some(name),
+            diagnosis: read.diagnosis.clone(),
+            receipt: read.receipt.clone(),
+        })
         .collect();
     if args.json {
         for (found, read) in found.iter().zip(read) {
@@ -243,6 +258,9 @@ fn report(
     };
     let is_far_out = read.diagnosis.drift.is_some_and(|drift| drift.is_far_out());
     let review = match (is_far_out, finding.is_review()) {
+        _ if read.receipt.as_ref().is_some_and(Judgement::is_invalid) => {
+            Some("the gateway's receipt of this answer is INVALID.".to_owned())
+        }
         (true, _) => Some("the scan is unlike those that the model was calibrated on.".to_owned()),
         (false, true) => Some("the decision is too close for the computation.".to_owned()),
         (false, false) => None,
@@ -307,7 +325,7 @@ fn save(path: &Path, scans: usize, name: &str, ending: &str, bytes: &[u8]) -> Re
 }
 
 /// Seconds since 1970 as date and time (the proleptic Gregorian calendar, as ISO 8601 has it).
-fn utc(seconds: u64) -> String {
+pub(crate) fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days from 0000-03-01, in cycles of 400 years.
     let days = days + 719_468;
