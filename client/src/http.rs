@@ -217,7 +217,7 @@ impl Connection {
                 Ok(Err(broken)) => broken,
             };
             match broken {
-                Broken::TooLong => return Err(Error::Protocol("the body is longer than the card allows")),
+                Broken::TooLong => return Err(Error::Protocol("the body is longer than it may be")),
                 Broken::Unsent(Some(objection)) | Broken::Sent(Some(objection)) => {
                     return Err(Error::Connect(objection));
                 }

@@ -8,7 +8,7 @@ mod gateway;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -42,7 +42,7 @@ impl Stage {
         let directory = tempfile::tempdir().unwrap();
         let features = directory.path().join("three.csv");
         let rows = fs::read_to_string(gateway::fixture("features.csv")).unwrap();
-        fs::write(&features, rows.lines().take(3).map(|row| format!("{row}\n")).collect::<String>()).unwrap();
+        fs::write(&features, rows.lines().take(4).map(|row| format!("{row}\n")).collect::<String>()).unwrap();
         let forger = Arc::new(Forger::new("forged.example/log"));
         forger.fill(0, 5);
         Self { gateway, forger, features, _directory: directory }
@@ -290,6 +290,5 @@ fn what_a_log_shows_is_limited_in_size_and_time() {
         // The newest receipt's own checkpoint is what the log shows, so it needs no tile.
         let last = if path == "GET /tile/" { "" } else { code };
         assert_eq!(codes(&ended), invalid([code, code, last]), "{path}");
-        assert!(!Path::new(&folder).exists());
     }
 }

@@ -195,8 +195,9 @@ impl Requests {
                     Act::Reply(reply) => (reply, false),
                     Act::Cut => break,
                 };
-                stream.get_mut().write_all(&reply).and_then(|()| stream.get_mut().flush()).unwrap();
-                if close {
+                let written = stream.get_mut().write_all(&reply).and_then(|()| stream.get_mut().flush());
+                // A client may have read enough.
+                if close || written.is_err() {
                     break;
                 }
             }
