@@ -224,6 +224,15 @@ fn a_log_that_was_wound_back_or_has_forked_is_noticed() {
     let ended = infer(&first, &folder);
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
+    // Who looks at the folder and at the other log sees it as well.
+    let log = second.path("data/log/public").display().to_string();
+    let (key, kept) = (second.log_key.clone().unwrap(), folder.to_str().unwrap());
+    let ended = tiresias(&["verify", kept, "--log-key", &key, "--log", &log, "--json"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let found = lines(&ended);
+    let kept = found.iter().find(|line| line["receipt"].as_str().unwrap().ends_with(".checkpoint")).unwrap();
+    assert_eq!((&kept["verdict"], &kept["code"]), (&"INVALID".into(), &"forked".into()));
+
     // One that never goes on is wound back too.
     let older = older.start();
     let ended = infer(&older, &folder);
@@ -263,6 +272,17 @@ fn decrypt_checks_the_receipt_in_the_response() {
     assert_eq!(fs::read(folder.join(format!("{name}.response"))).unwrap(), reply.body);
     let sent = fs::read(format!("{directory}/body.bin")).unwrap();
     assert_eq!(fs::read(folder.join(format!("{name}.request"))).unwrap(), sent);
+
+    // A response that was damaged under way, and then as it was: the first one proves nothing against the second.
+    let (directory, reply) = encrypted(&gateway, "damaged");
+    let mut damaged = reply.body.clone();
+    let at = damaged.len() - 500;
+    damaged[at] ^= 1;
+    decrypt(&directory, &damaged, &more).failed("damaged");
+    let ended = decrypt(&directory, &reply.body, &more);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    all_are(&ended, "UNWITNESSED", None);
+    assert_eq!(names(&folder, "response").len(), 3);
 
     // The receipt of another answer, or none: the diagnoses are shown with it, and the keys are gone.
     let (directory, mut reply) = encrypted(&gateway, "swapped");

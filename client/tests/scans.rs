@@ -93,6 +93,30 @@ fn infer(gateway: &Gateway, scans: &[&Path], backbone: &Path, more: &[&str]) -> 
 }
 
 #[test]
+fn scans_have_receipts_and_one_that_is_invalid_asks_for_a_human() {
+    let clinic = Clinic::new();
+    clinic.import(&["--explain-map", "4x4"]);
+    let Clinic { setup, scans, backbone } = clinic;
+    let gateway = setup.with_data().start();
+    let (key, cam, report) = (gateway.log_key.clone().unwrap(), gateway.path("cam"), gateway.path("report"));
+    let (cam, report) = (cam.to_str().unwrap(), report.to_str().unwrap());
+    // Ten maps of sixteen locations, in requests that are not cut where scans begin.
+    let more = ["--json", "--batch", "50", "--log-key", &key];
+    let found = infer(&gateway, &[&scans], &backbone, &[&more, ["--cam", cam].as_slice()].concat()).json();
+    let indices: Vec<&Value> = found.iter().map(|line| &line["receipt"]["index"]).collect();
+    assert_eq!(indices, [1, 1, 1, 1, 2, 2, 2, 3, 3, 3], "a scan has the first of its requests' receipts");
+    assert!(found.iter().all(|line| line["receipt"]["verdict"] == "UNWITNESSED"));
+    let other =
+        tiresias_evidence::LogKey::from_seed("other.example", &[1; 32]).unwrap().verifier().to_string();
+    let more = ["--log-key", &other, "--report", report];
+    let ended = infer(&gateway, &[&scans], &backbone, &more);
+    ended.failed_after_output("bad_receipt");
+    assert_eq!(ended.out.matches("(review: its receipt is INVALID)").count(), 10);
+    let page = fs::read_to_string(gateway.path("report").join("0.html")).unwrap();
+    assert!(page.contains("receipt of this answer is INVALID"));
+}
+
+#[test]
 fn maps_and_scores_are_those_of_the_clear_twin_location_by_location() {
     let clinic = Clinic::new();
     let digest = clinic.backbone(&[]).done().trim().to_owned();

@@ -17,8 +17,9 @@ use crate::{
 
 /// Runs the command.
 pub fn run(args: &DecryptArgs) -> Result<(), Error> {
-    let mut ledger = Ledger::open(&args.evidence)?;
-    if ledger.is_some() && args.response.is_none() {
+    let evidence = &args.evidence;
+    let wants_receipt = evidence.receipts.is_some() || !evidence.trust.log_key.is_empty();
+    if wants_receipt && args.response.is_none() {
         return Err(Error::Usage("a receipt comes in a whole response: name it with --response"));
     }
     let passphrase = || passphrase::recall(Subject::State, args.passphrase_file.as_deref());
@@ -36,11 +37,11 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
                 None => oip::find_header_length(&body)?,
             };
             let answer = oip::read_response(&body, header_length, oip::output_name(&model))?;
-            if let Some(ledger) = &mut ledger {
+            if wants_receipt {
                 let digests: Vec<Digest> = pending.iter().map(|pending| pending.digest).collect();
                 let key = key_file.as_ref().map(KeyFile::id);
                 let exchange = Exchange::of_answer(&model, key, &digests, &answer, None);
-                judged = Some(judge(args, ledger, &exchange, &answer)?);
+                judged = judge(args, &exchange, &answer)?;
             }
             answer.elements
         }
@@ -69,16 +70,13 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     outcome
 }
 
-/// Keeps and judges the receipt in a response. The request is the body that `encrypt` wrote, if it is still there.
-fn judge(
-    args: &DecryptArgs,
-    ledger: &mut Ledger,
-    exchange: &Exchange,
-    answer: &Answer,
-) -> Result<Judged, Error> {
+/// Keeps and judges the receipt in a response. The request is the body that `encrypt` wrote.
+fn judge(args: &DecryptArgs, exchange: &Exchange, answer: &Answer) -> Result<Option<Judged>, Error> {
+    let ledger = Ledger::open_for(&args.evidence, exchange.expected.request)?;
+    let Some(mut ledger) = ledger else { return Ok(None) };
     if ledger.keeps() {
         let request = files::read(&args.dir.join("body.bin"), MAXIMUM_BODY)?;
         ledger.keep(exchange, &request, &answer.body)?;
     }
-    Ok(ledger.judge_offline(exchange))
+    Ok(Some(ledger.judge_offline(exchange)))
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a receipt, a checkpoint or a log.
 
+use super::{Judgement, Verdict};
+
 /// Why a verdict is INVALID. Texts name the broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -90,6 +92,20 @@ impl From<tiresias_evidence::Error> for Fault {
 }
 
 impl Fault {
+    /// The judgement on a log itself.
+    #[must_use]
+    pub fn judge(&self, origin: &str) -> Judgement {
+        Judgement {
+            verdict: Verdict::Invalid,
+            reason: self.to_string(),
+            code: Some(self.code()),
+            index: None,
+            log: Some(origin.to_owned()),
+            time: None,
+            request: None,
+        }
+    }
+
     /// A stable code, for scripts.
     #[must_use]
     pub fn code(&self) -> &'static str {

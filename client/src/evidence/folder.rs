@@ -43,6 +43,11 @@ pub const CHECKPOINT: &str = "checkpoint";
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);
 
+/// Whether a file is this, byte for byte.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    files::read(path, bytes.len() as u64).is_ok_and(|found| found == bytes)
+}
+
 /// The beginning of a hash as a name.
 fn id(of: &str) -> String {
     let mut digits = hex::encode(Sha256::digest(of));
@@ -79,10 +84,22 @@ impl Folder {
         self.0.join(format!("{name}.{ending}"))
     }
 
-    /// Keeps what belongs to one receipt, under a name that is new. It is on the disk when this returns.
+    /// Keeps what belongs to one receipt, on the disk when this returns. The same again is kept once; another answer to the same
+    /// request gets a name of its own, `<name>-2` and on.
     pub fn keep(&self, name: &str, parts: &[(&str, &[u8])]) -> Result<(), Error> {
+        let mut free = name.to_owned();
+        for number in 2.. {
+            let paths = parts.iter().map(|(ending, bytes)| (self.file(&free, ending), bytes));
+            if paths.clone().all(|(path, bytes)| holds(&path, bytes)) {
+                return Ok(());
+            }
+            if !paths.clone().any(|(path, _)| path.exists()) {
+                break;
+            }
+            free = format!("{name}-{number}");
+        }
         for (ending, bytes) in parts {
-            let path = self.file(name, ending);
+            let path = self.file(&free, ending);
             let mut file = files::create_own(&path)?;
             file.write_all(bytes).and_then(|()| file.sync_data()).map_err(files::at(&path))?;
         }
@@ -119,9 +136,15 @@ impl Folder {
         Ok(paths.filter_map(read).collect())
     }
 
+    /// Where the checkpoint of a log is kept.
+    #[must_use]
+    pub fn checkpoint_path(&self, origin: &str) -> PathBuf {
+        self.file(&id(origin), CHECKPOINT)
+    }
+
     /// The checkpoint that was kept of a log. It was verified before it was kept.
     pub fn checkpoint(&self, origin: &str) -> Result<Option<Checkpoint>, Error> {
-        let path = self.file(&id(origin), CHECKPOINT);
+        let path = self.checkpoint_path(origin);
         if !path.try_exists().map_err(files::at(&path))? {
             return Ok(None);
         }
@@ -136,7 +159,7 @@ impl Folder {
 
     /// Keeps a checkpoint's note in the place of the one that was kept of its log.
     pub fn keep_checkpoint(&self, origin: &str, note: &str) -> Result<(), Error> {
-        files::write_whole(&self.file(&id(origin), CHECKPOINT), note.as_bytes(), Readers::Owner, true)
+        files::write_whole(&self.checkpoint_path(origin), note.as_bytes(), Readers::Owner, true)
     }
 
     /// Keeps a checkpoint that does not continue the one that was kept: the two together prove what the log's operator did.
@@ -158,10 +181,15 @@ mod tests {
         let folder = Folder::make(&directory.path().join("a/b")).unwrap();
         folder.keep("one", &[(REQUEST, b"q"), (RESPONSE, b"p")]).unwrap();
         folder.keep("two", &[(RECEIPT, b"r")]).unwrap();
-        assert!(folder.keep("one", &[(REQUEST, b"other")]).is_err());
-        assert_eq!(fs::read(folder.file("one", REQUEST)).unwrap(), b"q");
+        for response in [b"p", b"s", b"s", b"t", b"p"] {
+            folder.keep("one", &[(REQUEST, b"q"), (RESPONSE, response)]).unwrap();
+        }
+        for (name, response) in [("one", b"p"), ("one-2", b"s"), ("one-3", b"t")] {
+            assert_eq!(fs::read(folder.file(name, RESPONSE)).unwrap(), response);
+        }
         fs::write(folder.path().join("note.txt"), "").unwrap();
-        assert_eq!(folder.names().unwrap(), BTreeSet::from(["one".to_owned(), "two".to_owned()]));
+        let names = ["one", "one-2", "one-3", "two"].map(str::to_owned);
+        assert_eq!(folder.names().unwrap(), BTreeSet::from(names));
         assert_eq!(folder.receipts().unwrap(), [], "what is no receipt is passed over");
         #[cfg(unix)]
         {

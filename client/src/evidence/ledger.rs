@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tiresias_evidence::Checkpoint;
+use tiresias_evidence::{Checkpoint, Hash};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -43,6 +43,11 @@ pub struct Judged {
 impl Ledger {
     /// What the options ask for; `None` where they ask for nothing. Reads what was kept before.
     pub fn open(args: &EvidenceArgs) -> Result<Option<Self>, Error> {
+        Self::open_for(args, None)
+    }
+
+    /// The same for one request that may have been looked at before: what was kept of it is passed over.
+    pub fn open_for(args: &EvidenceArgs, request: Option<Hash>) -> Result<Option<Self>, Error> {
         let trust = LogTrust::read(&args.trust)?;
         let folder = args.receipts.as_deref().map(Folder::make).transpose()?;
         if trust.is_none() && folder.is_none() {
@@ -51,8 +56,10 @@ impl Ledger {
         let mut ledger = Self { trust, folder, repeats: Repeats::default(), known: Vec::new() };
         if let (Some(trust), Some(folder)) = (&ledger.trust, &ledger.folder) {
             for receipt in folder.receipts()? {
-                // What is wrong among them was said when they came.
-                let _ = ledger.repeats.add(&receipt);
+                if request.is_none() || receipt.leaf.request != request {
+                    // What is wrong among them was said when they came.
+                    let _ = ledger.repeats.add(&receipt);
+                }
             }
             for origin in trust.origins().collect::<BTreeSet<_>>() {
                 ledger.known.extend(folder.checkpoint(origin)?);

@@ -113,8 +113,11 @@ pub(crate) async fn ask_all(
                 Err(Error::Gateway(refusal)) if refusal.is_missing_key() && !has_uploaded => {
                     let file = enrolled.as_deref_mut().ok_or(Error::Gateway(refusal))?;
                     output::note_upload(file.id());
-                    enroll::upload(connection, file, None).await?;
+                    let uploaded = enroll::upload(connection, file, None).await?;
                     has_uploaded = true;
+                    if let (Some(ledger), Some(exchange)) = (terms.ledger, &uploaded.exchange) {
+                        ledger.keep_receipt(exchange)?;
+                    }
                 }
                 Err(error) => return Err(error),
             }

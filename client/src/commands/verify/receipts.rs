@@ -1,17 +1,21 @@
 //! Receipts: alone, with the bodies that they are of, and against the log.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
-use tiresias_evidence::{Event, Leaf, receipt::MAXIMUM_RECEIPT_BYTES};
+use tiresias_evidence::{Event, Leaf, Receipt, receipt::MAXIMUM_RECEIPT_BYTES};
 
 use crate::{
     Error,
     cli::VerifyArgs,
     commands::infer::scans::utc,
     evidence::{
-        self, Examined, Expected, Folder, Judgement, Lineage, LogSource, LogTrust, Repeats, Signed, Tensor,
-        Verdict,
+        self, Examined, Expected, Fault, Folder, Judgement, Lineage, LogSource, LogTrust, Repeats, Signed,
+        Tensor, Verdict,
         bodies::{MAXIMUM_BODY, Saved},
         folder::{RECEIPT, REQUEST, RESPONSE},
     },
@@ -80,15 +84,20 @@ pub(super) async fn verify(
         let repeated = examined.good().and_then(|(receipt, _)| repeats.add(receipt).err());
         repeated.into_iter().for_each(|fault| examined.fail(fault));
     }
-    let current = match source.as_mut() {
-        Some(source) => read_log(source, trust, all.iter_mut().map(|(_, examined)| examined).collect()).await,
-        None => None,
+    let read = match source.as_mut() {
+        Some(source) => {
+            read_log(args, source, trust, all.iter_mut().map(|(_, examined)| examined).collect()).await?
+        }
+        None => Read::default(),
     };
     let mut counts = [0_usize; 3];
     for (files, examined) in &all {
-        let judgement = examined.judge(trust, current.as_ref());
+        let judgement = examined.judge(trust, read.current.as_ref());
         counts[judgement.verdict as usize] += 1;
-        show(args, files, examined, &judgement)?;
+        show(args, &files.receipt, examined.receipt(), &judgement)?;
+    }
+    for (path, judgement) in &read.discontinued {
+        show(args, path, None, judgement)?;
     }
     let [verified, unwitnessed, invalid] = counts;
     if !args.json && all.len() > 1 {
@@ -98,6 +107,7 @@ pub(super) async fn verify(
         ))?;
     }
     match (invalid, unwitnessed) {
+        (0, _) if !read.discontinued.is_empty() => Err(Error::BadLog),
         (0, 0) => Ok(Verdict::Verified),
         (0, _) => Ok(Verdict::Unwitnessed),
         _ => Err(Error::BadReceipt { invalid, receipts: all.len(), kept: None }),
@@ -169,17 +179,27 @@ fn examine(files: &Files, trust: &LogTrust) -> Result<Examined, Error> {
     Ok(examined)
 }
 
-/// Checks that the log continues the checkpoint of each receipt. Returns what the log shows now.
+/// What was read of the log.
+#[derive(Default)]
+struct Read {
+    /// What it shows now.
+    current: Option<Signed>,
+    /// Checkpoints in folders that it does not continue.
+    discontinued: Vec<(PathBuf, Judgement)>,
+}
+
+/// Checks that the log continues the checkpoint of each receipt, and those that were kept in the folders.
 async fn read_log(
+    args: &VerifyArgs,
     source: &mut LogSource<'_>,
     trust: &LogTrust,
     mut examined: Vec<&mut Examined>,
-) -> Option<Signed> {
+) -> Result<Read, Error> {
     let current = match source.checkpoint().await.and_then(|note| trust.open(&note)) {
         Ok(current) => current,
         Err(fault) => {
             examined.iter_mut().for_each(|examined| examined.fail(fault.clone()));
-            return None;
+            return Ok(Read::default());
         }
     };
     let mut lineage = Lineage::new(current.checkpoint.clone());
@@ -191,19 +211,32 @@ async fn read_log(
             examined.fail(fault);
         }
     }
-    Some(current)
+    let (mut discontinued, origin) = (Vec::new(), &current.checkpoint.origin);
+    for folder in args.receipts.iter().filter(|path| path.is_dir()).map(|path| Folder::at(path)) {
+        let Some(known) = folder.checkpoint(origin)? else { continue };
+        if let Err(fault) = lineage.holds(source, &known).await {
+            let judgement = Fault::Kept(Box::new(fault)).judge(origin);
+            discontinued.push((folder.checkpoint_path(origin), judgement));
+        }
+    }
+    Ok(Read { current: Some(current), discontinued })
 }
 
-fn show(args: &VerifyArgs, files: &Files, examined: &Examined, judgement: &Judgement) -> Result<(), Error> {
-    let receipt = files.receipt.display().to_string();
+fn show(
+    args: &VerifyArgs,
+    path: &Path,
+    receipt: Option<&Receipt>,
+    judgement: &Judgement,
+) -> Result<(), Error> {
+    let file = path.display().to_string();
     if args.json {
-        let leaf = examined.receipt().map(|receipt| LeafLine::from(&receipt.leaf));
-        return output::json(&Line { receipt, judgement, leaf });
+        let leaf = receipt.map(|receipt| LeafLine::from(&receipt.leaf));
+        return output::json(&Line { receipt: file, judgement, leaf });
     }
-    let leaf = examined.receipt().map_or_else(String::new, |receipt| {
+    let leaf = receipt.map_or_else(String::new, |receipt| {
         let (index, event) = (receipt.index, receipt.leaf.event.name());
         let log = judgement.log.as_deref().unwrap_or("a log");
         format!("leaf {index} of {log}, {event}, {}: ", utc(receipt.leaf.time))
     });
-    output::line(&format!("{:11} {receipt}: {leaf}{}", judgement.verdict, judgement.reason))
+    output::line(&format!("{:11} {file}: {leaf}{}", judgement.verdict, judgement.reason))
 }
