@@ -112,8 +112,11 @@ fn scans_have_receipts_and_one_that_is_invalid_asks_for_a_human() {
     let ended = infer(&gateway, &[&scans], &backbone, &more);
     ended.failed_after_output("bad_receipt");
     assert_eq!(ended.out.matches("(review: its receipt is INVALID)").count(), 10);
-    let page = fs::read_to_string(gateway.path("report").join("0.html")).unwrap();
-    assert!(page.contains("receipt of this answer is INVALID"));
+    let pages: Vec<PathBuf> = fs::read_dir(report).unwrap().map(|page| page.unwrap().path()).collect();
+    assert_eq!(pages.len(), 10);
+    for page in pages {
+        assert!(fs::read_to_string(page).unwrap().contains("receipt of this answer is INVALID"));
+    }
 }
 
 #[test]

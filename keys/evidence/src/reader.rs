@@ -38,8 +38,11 @@ pub enum ReadError<E> {
 pub struct TileReader<F> {
     size: u64,
     fetch: F,
-    tiles: RefCell<HashMap<(u32, u64), Rc<[Hash]>>>,
+    tiles: RefCell<Tiles>,
 }
+
+/// Tiles by level and index.
+type Tiles = HashMap<(u32, u64), Rc<[Hash]>>;
 
 impl<F, E> TileReader<F>
 where
