@@ -102,7 +102,8 @@ fn leaves_of_something_else_are_refused() {
     let stage = Stage::new();
     assert_eq!(stage.infer_leaves(|_, leaf| leaf), invalid(["", "", ""]));
     let other: Option<Hash> = Some([9; 32]);
-    let changes: [(fn(Leaf) -> Leaf, &str); 9] = [
+    type Change = fn(Leaf) -> Leaf;
+    let changes: [(Change, &str); 9] = [
         (|leaf| Leaf { event: Event::KeyUploaded, ..leaf }, "other_event"),
         (|leaf| Leaf { request: Some([9; 32]), ..leaf }, "other_request"),
         (|leaf| Leaf { response: Some([9; 32]), ..leaf }, "other_response"),

@@ -78,7 +78,8 @@ impl<'a> LogSource<'a> {
         let read = match self {
             Self::Directory(directory) => read_file(&directory.join(path), limit as u64),
             Self::Server { connection, below } => {
-                connection.log_file(&format!("{below}/{path}"), limit).await
+                // Boxed, or the futures of all that read a log would hold that of a request, several times.
+                Box::pin(connection.log_file(&format!("{below}/{path}"), limit)).await
             }
         };
         read.map_err(|error| Fault::Unread(error.to_string()))
