@@ -37,7 +37,7 @@ fn streams() -> Vec<Stream> {
 fn stream(line: &str) -> Stream {
     let (name, numbers) = line.split_once('\t').unwrap();
     let numbers: Vec<u16> = numbers.split('\t').map(|number| number.parse().unwrap()).collect();
-    let [rows, columns, samples, bits, tolerance] = numbers[..] else { panic!("{line}") };
+    let [rows, columns, samples, bits, tolerance] = numbers.try_into().unwrap();
     let path = folder().join(name);
     let raw = fs::read(path.with_extension("raw")).unwrap();
     let expected = match bits {

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn differences_are_negative_below_their_half() {
-        let mut bits = Bits::new(&[0b1_0_100_011, 0b0000_0000, 0b0000_0010]);
+        // 1, 0, 100, 011, nothing, and fourteen zeros and a one.
+        let mut bits = Bits::new(&[0b1010_0011, 0b0000_0000, 0b0000_0010]);
         let found: Vec<_> = [1, 1, 3, 3, 0, 15].iter().map(|size| bits.difference(*size)).collect();
         assert_eq!(found, [Some(1), Some(-1), Some(4), Some(-4), Some(0), Some(-32766)]);
         assert_eq!(bits.difference(2), None, "cut off");
