@@ -1,5 +1,6 @@
 //! The command line of `tiresias`.
 
+mod canaries;
 mod demo;
 mod enroll;
 mod files;
@@ -9,6 +10,7 @@ mod scans;
 
 use clap::{Parser, Subcommand};
 
+pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
 pub use files::{DecryptArgs, EncryptArgs};
@@ -60,6 +62,9 @@ pub enum Command {
                           tiresias enroll [OPTIONS] --gateway <URL> --list"
     )]
     Enroll(EnrollArgs),
+    /// Vectors with known answers, with which `infer --canaries` tests the gateway among the patients
+    #[command(subcommand)]
+    Canaries(CanariesCommand),
     /// Print the digest of a backbone, or write its features of scans
     Backbone(BackboneArgs),
     /// Print completions for a shell

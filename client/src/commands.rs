@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub mod backbone;
+pub mod canaries;
 pub mod decrypt;
 pub mod demo;
 pub mod encrypt;

@@ -80,8 +80,8 @@ pub enum Error {
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
-        "the gateway has replaced the model during the run, and --version or --card pins the one before: ask for the \
-             other rows without it"
+        "the gateway has replaced the model during the run, and --version, --card or --canaries pins the one before: ask \
+             for the other rows without it"
     )]
     Pinned,
     /// The gateway replaced a model a second time, or by one of another shape.
@@ -163,6 +163,20 @@ pub enum Error {
         /// Vectors encrypted.
         expected: usize,
     },
+    /// A canaries file that cannot be used, or not be made.
+    #[error("{path}: {reason}", path = path.display())]
+    Canaries {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The gateway's answers are not those of its model.
+    #[error(
+        "the gateway answers wrongly: {0}; do not rely on this run's results, which are marked for review, and have them \
+         computed again by an auditor who holds the model (tiresias-gateway replay)"
+    )]
+    CanaryAlarm(String),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -250,6 +264,8 @@ impl Error {
             Self::State => "state",
             Self::KeyFile { .. } => "key_file",
             Self::AnswerCount { .. } => "answer_count",
+            Self::Canaries { .. } => "canaries",
+            Self::CanaryAlarm(_) => "canary_alarm",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

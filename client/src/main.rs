@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll and backbone.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, canaries and backbone.
 
 use std::{
     io::{self, Write as _},
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,
+            Command::Canaries(command) => commands::canaries::run(command).await,
             Command::Backbone(args) => commands::backbone::run(args),
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());

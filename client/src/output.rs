@@ -55,9 +55,9 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
             diagnosis.index.to_string(),
-            match diagnosis.needs_review() && !diagnosis.finding.is_review() {
-                true => format!("{} ({REVIEW}: far out)", diagnosis.finding.label()),
-                false => diagnosis.finding.label(),
+            match diagnosis.review_reason() {
+                Some(reason) => format!("{} ({REVIEW}: {reason})", diagnosis.finding.label()),
+                None => diagnosis.finding.label(),
             },
             number(numbers.map(|(score, _)| score)),
             number(numbers.map(|(_, margin)| margin)),
@@ -185,6 +185,17 @@ pub(crate) fn scan_failed(failure: &Failure) {
     );
 }
 
+/// Names an error that came beside a graver one.
+pub(crate) fn also_failed(error: &Error) {
+    let _ = writeln!(io::stderr(), "tiresias: error[{}]: {error}", error.code());
+}
+
+/// Says that the clinic's own vectors were answered as they must be.
+pub(crate) fn note_canaries(canaries: usize, combinations: usize) {
+    let counts = format!("canaries {canaries}, secret combinations {combinations}");
+    let _ = writeln!(io::stderr(), "tiresias: note[canaries]: all answered as they must be: {counts}");
+}
+
 /// Says where the results of an unfinished run lie.
 pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
     let part = part.display();
@@ -222,7 +233,7 @@ pub fn progress(length: usize) -> ProgressBar {
     if length < 2 {
         return ProgressBar::hidden();
     }
-    bar(length as u64, "{bar:40} {pos}/{len} patients, {eta} left")
+    bar(length as u64, "{bar:40} {pos}/{len} vectors, {eta} left")
 }
 
 /// Counts files whose number is not known beforehand.

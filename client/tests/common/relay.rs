@@ -92,6 +92,8 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> String {
 pub(crate) enum Act {
     /// Lets a gateway answer.
     Forward(Backend),
+    /// Lets a gateway answer, and changes the answer.
+    Change(Backend, fn(&Seen, &mut Reply)),
     /// Lets a gateway answer, then closes without notice.
     ForwardAndClose(Backend),
     /// Answers itself.
@@ -184,6 +186,11 @@ impl Requests {
                 let whole = [request.head.as_bytes(), &request.body].concat();
                 let (reply, close) = match decide(&request, before) {
                     Act::Forward(backend) => (raw(&backend.answer(&whole)), false),
+                    Act::Change(backend, change) => {
+                        let mut reply = backend.answer(&whole);
+                        change(&request, &mut reply);
+                        (raw(&reply), false)
+                    }
                     Act::ForwardAndClose(backend) => (raw(&backend.answer(&whole)), true),
                     Act::Reply(reply) => (reply, false),
                     Act::Cut => break,

@@ -11,10 +11,10 @@ use serde::Serialize;
 use tiresias_backbone::Backbone;
 use tiresias_circuits::{Drift, Explanation, explain::MapShape, scores};
 use tiresias_report::{Bar, Bars, HeatMap, ModelFacts, Outcome, Report, html, overlay_png};
-use tiresias_secret_key::LongLivedKey;
 
 use super::{
-    ask::{Asked, Replaced, Terms, ask_all, limit_batch},
+    ask::{Replaced, Terms, ask_all, limit_batch},
+    canaries::{self, Canaries},
     open_model, warn_clipped,
 };
 use crate::{
@@ -67,6 +67,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
     let map = map.filter(|_| args.scans.cam.is_some());
     let mut key_file = args.enrolled.open(&model)?;
+    let canaries = Canaries::open(args, &model)?;
 
     let rows = map.map_or(Rows::Whole, |map| Rows::Locations(Some(map)));
     let progress = output::files_progress();
@@ -78,22 +79,31 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 
     let rows: Vec<&[f64]> = cases.iter().flat_map(|case| &case.rows).map(Vec::as_slice).collect();
-    // Maps and reports are drawn by one card.
-    let replaced = if is_pinned || map.is_some() { Replaced::Refuse } else { Replaced::Follow };
-    let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
-    {
+    let mix = canaries::mix(canaries.as_ref(), &rows)?;
+    let vectors = mix.rows();
+    // Maps and reports are drawn by one card, and canaries are of one.
+    let is_pinned = is_pinned || map.is_some() || canaries.is_some();
+    let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
+    let batch = vectors.len().min(args.batch.into());
+    let (asked, mut outcome) = match limit_batch(&mut connection, &model, batch).await {
         _ if rows.is_empty() => (Vec::new(), Ok(())),
         Ok(batch) => {
             let terms = Terms { model: Arc::clone(&model), batch, replaced };
-            ask_all(&mut connection, terms, key_file.as_mut(), &rows).await
+            ask_all(&mut connection, terms, key_file.as_mut(), &vectors).await
         }
         Err(error) => (Vec::new(), Err(error)),
     };
     drop(connection);
+    let (asked, own) = canaries::part(&mix, asked);
     warn_clipped(&asked, features);
 
     let key = key_file.as_ref().map(KeyFile::key);
-    let read = diagnose(&model, &cases, asked, map, key)?;
+    let found = asked.into_iter().map(|asked| Ok(asked.read(0, key)?.0));
+    let mut found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
+    if let Some(canaries) = &canaries {
+        outcome = canaries.judge(&mix, own, found.iter_mut().collect(), key, outcome);
+    }
+    let read = diagnose(&model, &cases, found, map)?;
     output::warn_far_out(read.iter().filter_map(|read| read.diagnosis.drift.as_ref()));
     let pooled: Vec<&[f64]> = cases[..read.len()].iter().map(|case| case.pooled.as_slice()).collect();
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
@@ -110,27 +120,24 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 }
 
-/// Decrypts the answers, scan by scan. A scan of which not every location was answered is left out.
+/// Puts diagnoses of vectors together, scan by scan. A scan of which not every location was answered is left out.
 fn diagnose(
     model: &Model,
     cases: &[Case],
-    asked: Vec<Asked>,
+    found: Vec<Diagnosis>,
     map: Option<MapShape>,
-    key: Option<&LongLivedKey>,
 ) -> Result<Vec<Read>, Error> {
-    let mut asked = asked.into_iter();
+    let mut found = found.into_iter();
     let mut read = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        let answers: Vec<Asked> = asked.by_ref().take(case.rows.len()).collect();
-        if answers.len() < case.rows.len() {
+        let found: Vec<Diagnosis> = found.by_ref().take(case.rows.len()).collect();
+        if found.len() < case.rows.len() {
             break;
         }
-        let found = answers.into_iter().map(|asked| Ok(asked.read(index, key)?.0));
-        let found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
         read.push(match map {
             Some(map) => whole(model, index, case, &found, map)?,
             None => match found.into_iter().next() {
-                Some(diagnosis) => Read { diagnosis, locations: Vec::new() },
+                Some(found) => Read { diagnosis: Diagnosis { index, ..found }, locations: Vec::new() },
                 None => break,
             },
         });
@@ -159,7 +166,8 @@ fn whole(
     });
     let (scores, margin) = (reading.scores, reading.margin);
     let finding = Finding::Scores { label, scores_q, scores, margin, contributions: Vec::new() };
-    Ok(Read { diagnosis: Diagnosis { index, finding, drift }, locations })
+    let canary_alarm = found.iter().any(|found| found.canary_alarm);
+    Ok(Read { diagnosis: Diagnosis { index, finding, drift, canary_alarm }, locations })
 }
 
 /// Prints findings, and writes maps and reports.
@@ -187,7 +195,9 @@ fn write(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     for (case, read) in cases.iter().zip(read) {
         let heat = map.map(|map| heat_map(model, read, map));
-        if let (Some(path), Some(heat)) = (&args.scans.cam, &heat) {
+        // A picture has no room for a warning, as a report has.
+        let cam = args.scans.cam.as_ref().filter(|_| !read.diagnosis.canary_alarm);
+        if let (Some(path), Some(heat)) = (cam, &heat) {
             save(path, cases.len(), &case.name, "png", &overlay_png(&case.picture, heat))?;
         }
         if let Some(path) = &args.scans.report {
@@ -242,11 +252,16 @@ fn report(
         }
     };
     let is_far_out = read.diagnosis.drift.is_some_and(|drift| drift.is_far_out());
-    let review = match (is_far_out, finding.is_review()) {
-        (true, _) => Some("the scan is unlike those that the model was calibrated on.".to_owned()),
-        (false, true) => Some("the decision is too close for the computation.".to_owned()),
-        (false, false) => None,
+    let review = if read.diagnosis.canary_alarm {
+        Some(
+            "the gateway answered vectors with known answers wrongly in the same run: do not rely on this result.",
+        )
+    } else if is_far_out {
+        Some("the scan is unlike those that the model was calibrated on.")
+    } else {
+        finding.is_review().then_some("the decision is too close for the computation.")
     };
+    let review = review.map(str::to_owned);
     let security = plan.bootstrap().map_or(plan.parameters().security_bits(), |set| set.security_bits());
     let certainty = plan.log2_p_fail().map_or_else(
         || "always equal to the computation in the clear".to_owned(),
