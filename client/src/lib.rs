@@ -18,11 +18,12 @@
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `demo`.
+//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `fairness`, `demo`.
 //! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod clock;
 pub mod commands;
 pub mod diagnosis;
 pub mod enroll;

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll and backbone.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, backbone and fairness.
 
 use std::{
     io::{self, Write as _},
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,
             Command::Backbone(args) => commands::backbone::run(args),
+            Command::Fairness(args) => commands::fairness::run(args),
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());
                 Ok(())
@@ -47,6 +48,7 @@ fn fail(error: &Error) -> ExitCode {
     let _ = writeln!(io::stderr(), "tiresias: error[{}]: {error}", error.code());
     match error {
         Error::Usage(_) => ExitCode::from(2),
+        Error::FairnessAlarm { .. } => ExitCode::from(3),
         _ => ExitCode::FAILURE,
     }
 }
