@@ -3,6 +3,7 @@
 mod canaries;
 mod demo;
 mod enroll;
+mod fairness;
 mod files;
 mod gateway;
 mod infer;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
+pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
@@ -67,6 +69,15 @@ pub enum Command {
     Canaries(CanariesCommand),
     /// Print the digest of a backbone, or write its features of scans
     Backbone(BackboneArgs),
+    /// Measure how alike a model treats groups of patients, from a table of its decisions
+    ///
+    /// Nothing leaves this machine. Exit code 3 says that the figures were computed and that a difference is above
+    /// --threshold.
+    #[command(
+        override_usage = "tiresias fairness [OPTIONS] --truth <COLUMN> --prediction <COLUMN> --groups <COLUMN>... <DATA>\n       \
+                          tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>"
+    )]
+    Fairness(FairnessArgs),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -6,4 +6,5 @@ pub mod decrypt;
 pub mod demo;
 pub mod encrypt;
 pub mod enroll;
+pub mod fairness;
 pub mod infer;

@@ -40,6 +40,22 @@ pub enum Error {
         /// Scans that were read.
         read: usize,
     },
+    /// Decisions that cannot be audited.
+    #[error("{path}: {source}", path = path.display())]
+    Fairness {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_fairness::Error,
+    },
+    /// Groups are too far apart. The figures were computed and printed.
+    #[error(
+        "{alarms} differences between groups are above --threshold: see the figures, and have people look into it"
+    )]
+    FairnessAlarm {
+        /// How many.
+        alarms: usize,
+    },
     /// A response that is no answer to our request.
     #[error("the response was refused: {0}")]
     Response(#[from] tiresias_keys::Error),
@@ -238,6 +254,8 @@ impl Error {
             Self::NoMaps => "no_maps",
             Self::Scans(_) => "scans",
             Self::SomeScans { .. } => "some_scans",
+            Self::Fairness { source, .. } => source.code(),
+            Self::FairnessAlarm { .. } => "fairness_alarm",
             Self::Response(error) => error.code(),
             Self::SecretKey(_) => "secret_key",
             Self::Url => "bad_url",

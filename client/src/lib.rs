@@ -19,12 +19,13 @@
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
 //! 7. [`canaries`]: vectors with known answers among those of patients.
-//! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `canaries`, `backbone`, `demo`.
+//! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `canaries`, `backbone`, `fairness`, `demo`.
 //! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod canaries;
 pub mod cli;
+mod clock;
 pub mod commands;
 pub mod diagnosis;
 pub mod enroll;

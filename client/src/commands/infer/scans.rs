@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
@@ -20,7 +19,7 @@ use super::{
 use crate::{
     Diagnosis, Error, Model,
     cli::InferArgs,
-    files,
+    clock, files,
     finding::Finding,
     key_file::KeyFile,
     output::{self, Found},
@@ -192,7 +191,7 @@ fn write(
     } else if !found.is_empty() {
         output::diagnoses(&found, false)?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = clock::now();
     for (case, read) in cases.iter().zip(read) {
         let heat = map.map(|map| heat_map(model, read, map));
         // A picture has no room for a warning, as a report has.
@@ -201,7 +200,7 @@ fn write(
             save(path, cases.len(), &case.name, "png", &overlay_png(&case.picture, heat))?;
         }
         if let Some(path) = &args.scans.report {
-            let report = report(args, model, backbone, case, read, heat, utc(now));
+            let report = report(args, model, backbone, case, read, heat, now.clone());
             save(path, cases.len(), &case.name, "html", html(&report).as_bytes())?;
         }
     }
@@ -319,36 +318,4 @@ fn save(path: &Path, scans: usize, name: &str, ending: &str, bytes: &[u8]) -> Re
     };
     let mut file = files::create_own(&path)?;
     std::io::Write::write_all(&mut file, bytes).map_err(files::at(&path))
-}
-
-/// Seconds since 1970 as date and time (the proleptic Gregorian calendar, as ISO 8601 has it).
-fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days from 0000-03-01, in cycles of 400 years.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let (day, month) =
-        (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::utc;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_827_640, "2000-02-29 12:34 UTC"),
-            (1_795_564_799, "2026-11-24 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(utc(seconds), text);
-        }
-    }
 }
