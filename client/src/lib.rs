@@ -19,9 +19,11 @@
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
 //! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `demo`.
-//! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 8. [`audit`]: looks for what must not have left.
+//! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod diagnosis;

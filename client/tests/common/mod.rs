@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::gateway::Gateway;
 
+pub(crate) mod python;
 pub(crate) mod relay;
 
 /// What a command left behind.
