@@ -109,7 +109,8 @@ fn dicom(seed: u64, [name, patient, accession, study, instance]: [&str; 5]) -> V
 /// A linear head of three classes over 256 features, as a safetensors file.
 fn model_head() -> Vec<u8> {
     let header = r#"{"weight":{"dtype":"F32","shape":[3,256],"data_offsets":[0,3072]},"bias":{"dtype":"F32","shape":[3],"data_offsets":[3072,3084]}}"#;
-    let weights = pixels(1000)[..768].iter().map(|word| f32::from(*word) / 2048.0 - 1.0);
+    let words = pixels(1000);
+    let weights = words[..768].iter().map(|word| f32::from(*word) / 2048.0 - 1.0);
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
     bytes.extend(weights.chain([0.1, -0.2, 0.3]).flat_map(f32::to_le_bytes));

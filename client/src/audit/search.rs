@@ -19,9 +19,9 @@ const CHUNK: usize = 1 << 20;
 /// Canaries made ready to be looked for. `Debug` shows none of them.
 pub struct Search {
     patterns: Vec<Pattern>,
-    /// Patterns by their first bytes.
-    by_head: HashMap<u64, Vec<usize>>,
-    /// Whether any pattern may begin with such bytes: most places are passed by here.
+    /// Patterns by eight bytes of each, its mark, and where in the pattern it stands.
+    by_mark: HashMap<u64, Vec<(usize, usize)>>,
+    /// Whether such bytes may be a mark: most places are passed by here.
     filter: Vec<u64>,
     longest: usize,
 }
@@ -38,17 +38,16 @@ impl Search {
     #[must_use]
     pub fn new(canaries: Canaries) -> Self {
         let patterns = canaries.into_patterns();
-        let mut by_head: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut by_mark: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
         let mut filter = vec![0; 1 << (FILTER_BITS - 6)];
         for (number, pattern) in patterns.iter().enumerate() {
-            let Some(head) = pattern.bytes.first_chunk() else { continue };
-            let head = u64::from_le_bytes(*head);
-            by_head.entry(head).or_default().push(number);
-            let at = slot(head);
+            let (offset, mark) = mark(&pattern.bytes);
+            by_mark.entry(mark).or_default().push((number, offset));
+            let at = slot(mark);
             filter[at / 64] |= 1 << (at % 64);
         }
         let longest = patterns.iter().map(|pattern| pattern.bytes.len()).max().unwrap_or(SHORTEST);
-        Self { patterns, by_head, filter, longest }
+        Self { patterns, by_mark, filter, longest }
     }
 
     /// Looks through everything that `reader` gives.
@@ -63,14 +62,14 @@ impl Search {
             if read > 0 && filled < buffer.len() {
                 continue;
             }
-            // A pattern that begins near the end may go on in what is read next.
-            let end = if read == 0 { filled } else { filled + 1 - self.longest };
-            self.look(&buffer[..filled], end, &mut found);
+            self.look(&buffer[..filled], &mut found);
             if read == 0 {
                 return Ok(found);
             }
-            buffer.copy_within(end..filled, 0);
-            filled -= end;
+            // A pattern may go on in what is read next.
+            let kept = self.longest - 1;
+            buffer.copy_within(filled - kept..filled, 0);
+            filled = kept;
         }
     }
 
@@ -78,7 +77,7 @@ impl Search {
     #[must_use]
     pub fn bytes(&self, bytes: &[u8]) -> Found<'_> {
         let mut found = Found { bytes: bytes.len() as u64, ..Found::default() };
-        self.look(bytes, bytes.len(), &mut found);
+        self.look(bytes, &mut found);
         found
     }
 
@@ -107,17 +106,18 @@ impl Search {
         patterns.filter(|(what, form, _)| seen.insert((*what, *form))).collect()
     }
 
-    /// Notes the patterns that begin in front of `end`.
-    fn look<'a>(&'a self, bytes: &[u8], end: usize, found: &mut Found<'a>) {
-        for (at, head) in bytes.windows(SHORTEST).take(end).enumerate() {
-            let head = head.first_chunk().map_or(0, |head| u64::from_le_bytes(*head));
-            let slot = slot(head);
+    /// Notes the patterns that lie in `bytes` as a whole.
+    fn look<'a>(&'a self, bytes: &[u8], found: &mut Found<'a>) {
+        for (at, window) in bytes.windows(SHORTEST).enumerate() {
+            let mark = word(window);
+            let slot = slot(mark);
             if self.filter[slot / 64] >> (slot % 64) & 1 == 0 {
                 continue;
             }
-            for &number in self.by_head.get(&head).into_iter().flatten() {
+            for &(number, offset) in self.by_mark.get(&mark).into_iter().flatten() {
                 let pattern = &self.patterns[number];
-                if bytes[at..].starts_with(&pattern.bytes) {
+                let rest = at.checked_sub(offset).and_then(|start| bytes.get(start..));
+                if rest.is_some_and(|rest| rest.starts_with(&pattern.bytes)) {
                     found.hits.insert((&pattern.what, &pattern.form));
                 }
             }
@@ -162,9 +162,21 @@ impl<'a> Found<'a> {
     }
 }
 
-fn slot(head: u64) -> usize {
+/// Where the pattern's mark stands, and the mark: the eight bytes, of those near its beginning, of which the most are
+/// different. Zeros would be found wherever memory is empty.
+fn mark(pattern: &[u8]) -> (usize, u64) {
+    let different = |window: &[u8]| window.iter().collect::<BTreeSet<_>>().len();
+    let windows = pattern.windows(SHORTEST).take(64).enumerate();
+    windows.max_by_key(|(_, window)| different(window)).map_or((0, 0), |(at, window)| (at, word(window)))
+}
+
+fn word(window: &[u8]) -> u64 {
+    window.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn slot(mark: u64) -> usize {
     // Multiplication by an odd number spreads every bit to the top.
-    (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize
+    (mark.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize
 }
 
 #[cfg(test)]
