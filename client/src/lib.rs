@@ -20,9 +20,11 @@
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
 //! 7. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `canaries`, `backbone`, `fairness`, `demo`.
-//! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 9. [`audit`]: looks for what must not have left.
+//! 10. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod canaries;
 pub mod cli;
 mod clock;

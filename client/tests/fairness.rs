@@ -13,11 +13,17 @@ use std::{
     process::Command,
 };
 
-use common::{Ended, python::python, tiresias};
+use common::{
+    Ended,
+    python::{environment, python},
+    tiresias,
+};
 use tempfile::TempDir;
 
 /// One release of each, so that a new one does not break the test.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 8] = [
+    "--only-binary",
+    ":all:",
     "fairlearn==0.15.0",
     "scikit-learn==1.9.1",
     "scikit-bio==0.7.4",
@@ -171,7 +177,7 @@ fn what_goes_wrong_has_a_code_and_quotes_nothing() {
 
 #[test]
 fn figures_are_those_of_other_libraries() {
-    let python = match python("fairness-venv", &PACKAGES) {
+    let python = match environment("fairness-venv", &[&PACKAGES]).map(|environment| python(&environment)) {
         Ok(python) => python,
         Err(reason) => {
             println!("SKIPPED: fairlearn and its companions cannot be installed here: {reason}");

@@ -6,19 +6,22 @@ mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
-use common::{python::python, tiresias, with_features};
+use common::{
+    python::{environment, python},
+    tiresias, with_features,
+};
 use gateway::{Setup, fixture};
 use serde_json::{Value, json};
 
 /// One release of the client, so that a new one does not break the test; others are expected to work as well.
-const PACKAGES: [&str; 2] = ["tritonclient[http]==2.73.0", "numpy"];
+const PACKAGES: [&str; 4] = ["--only-binary", ":all:", "tritonclient[http]==2.73.0", "numpy"];
 
 #[test]
 fn tritonclient_carries_our_ciphertexts() {
-    let python = match python("triton-venv", &PACKAGES) {
-        Ok(python) => python,
+    let python = match environment("triton-venv", &[&PACKAGES]) {
+        Ok(environment) => python(&environment),
         Err(reason) => {
             println!("SKIPPED: tritonclient cannot be installed here: {reason}");
             return;

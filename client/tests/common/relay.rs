@@ -114,7 +114,8 @@ impl Backend {
         Self { address: gateway.address, config: gateway.client_config() }
     }
 
-    fn answer(&self, request: &[u8]) -> Reply {
+    /// Lets the gateway answer the bytes of a request.
+    pub(crate) fn answer(&self, request: &[u8]) -> Reply {
         let mut connection = Connection::open(self.address, self.config.clone()).unwrap();
         connection.write(request).unwrap();
         connection.reply().unwrap()
@@ -246,7 +247,8 @@ fn read_body(
     stream.read_exact(&mut request.body).ok()
 }
 
-fn raw(reply: &Reply) -> Vec<u8> {
+/// The bytes of an answer.
+pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} relayed\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
