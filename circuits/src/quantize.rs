@@ -139,13 +139,13 @@ impl Quantizer {
         if row.len() != self.features {
             return Err(Error::Shape { what: "features per row", got: row.len(), expected: self.features });
         }
-        let limit = (1_i64 << (self.bits - 1)) - 1;
+        let limit = self.limit();
         let mut clipped = 0;
         let values = row
             .iter()
             .enumerate()
             .map(|(column, &value)| {
-                let scaled = ((value - self.offset_of(column)) / self.scale_of(column)).round();
+                let scaled = self.scaled(column, value);
                 if scaled.is_nan() {
                     return Err(Error::NotFinite { what: "features", row: 0, column });
                 }
@@ -154,6 +154,25 @@ impl Quantizer {
             })
             .collect::<Result<_, _>>()?;
         Ok(QuantizedRow { values, clipped })
+    }
+
+    /// A value of one feature that becomes exactly `x` and is not clipped. There is none beyond the integers' range, nor
+    /// where floats around the offset lie further apart than steps.
+    #[must_use]
+    pub fn value_of(&self, feature: usize, x: i64) -> Option<f64> {
+        let value = self.offset_of(feature) + self.scale_of(feature) * x as f64;
+        let is_exact =
+            x.unsigned_abs() <= self.limit().unsigned_abs() && self.scaled(feature, value) == x as f64;
+        (value.is_finite() && is_exact).then_some(value)
+    }
+
+    /// The largest integer of a feature.
+    fn limit(&self) -> i64 {
+        (1 << (self.bits - 1)) - 1
+    }
+
+    fn scaled(&self, feature: usize, value: f64) -> f64 {
+        ((value - self.offset_of(feature)) / self.scale_of(feature)).round()
     }
 }
 
@@ -192,6 +211,27 @@ mod tests {
         let quantizer = Quantizer::new(8, 3, Scale::PerTensor(0.5)).unwrap();
         let row = quantizer.quantize(&[1e300, -63.6, 64.0]).unwrap();
         assert_eq!((row.values, row.clipped), (vec![127, -127, 127], 2));
+    }
+
+    #[test]
+    fn integers_have_values_unless_floats_are_too_far_apart() {
+        // Zero is the offset itself, whatever the step; at 1e20 the next float is 16,384 away.
+        let (scales, offsets) =
+            (vec![0.3, 1e-9, 1e300, 4096.0, 32_768.0], vec![-7.7, 1.0, 1e308, 1e20, 1e20]);
+        let quantizer = Quantizer::new(8, 5, Scale::PerFeature { scales, offsets }).unwrap();
+        let mut known = [0; 5];
+        for x in -127..=127 {
+            let values: Vec<Option<f64>> = (0..5).map(|feature| quantizer.value_of(feature, x)).collect();
+            let row: Vec<f64> = (0..5).map(|at| values[at].unwrap_or(quantizer.offset_of(at))).collect();
+            let expected: Vec<i64> = values.iter().map(|value| value.map_or(0, |_| x)).collect();
+            assert_eq!(quantizer.quantize(&row).unwrap(), QuantizedRow { values: expected, clipped: 0 });
+            known.iter_mut().zip(&values).for_each(|(known, value)| *known += usize::from(value.is_some()));
+        }
+        assert_eq!((known[0], known[1], known[4]), (255, 255, 255));
+        assert!(known[3] < 255, "{known:?}");
+        for x in [128, -128, i64::MAX, i64::MIN] {
+            assert_eq!(quantizer.value_of(0, x), None);
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The command line of `tiresias`.
 
+mod canaries;
 mod demo;
 mod enroll;
 mod evidence;
+mod fairness;
 mod files;
 mod gateway;
 mod infer;
@@ -11,9 +13,11 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
+pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
 pub use evidence::{EvidenceArgs, TrustArgs};
+pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
@@ -64,8 +68,20 @@ pub enum Command {
                           tiresias enroll [OPTIONS] --gateway <URL> --list"
     )]
     Enroll(EnrollArgs),
+    /// Vectors with known answers, with which `infer --canaries` tests the gateway among the patients
+    #[command(subcommand)]
+    Canaries(CanariesCommand),
     /// Print the digest of a backbone, or write its features of scans
     Backbone(BackboneArgs),
+    /// Measure how alike a model treats groups of patients, from a table of its decisions
+    ///
+    /// Nothing leaves this machine. Exit code 3 says that the figures were computed and that a difference is above
+    /// --threshold.
+    #[command(
+        override_usage = "tiresias fairness [OPTIONS] --truth <COLUMN> --prediction <COLUMN> --groups <COLUMN>... <DATA>\n       \
+                          tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>"
+    )]
+    Fairness(FairnessArgs),
     /// Check receipts, and the log that they are of
     ///
     /// VERIFIED: nothing is wrong, and a quorum of the named witnesses has signed a checkpoint that covers the receipt.

@@ -180,7 +180,7 @@ impl Model {
                 Finding::Scores { label, scores_q, scores: reading.scores, margin, contributions }
             }
         };
-        Ok(Diagnosis { index, finding, drift: pending.drift })
+        Ok(Diagnosis { index, finding, drift: pending.drift, canary_alarm: false })
     }
 }
 

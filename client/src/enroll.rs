@@ -10,7 +10,8 @@ use tiresias_keys::{BootstrapParameters, EvaluationKey};
 use crate::{
     Error, Model,
     cli::EnrolledArgs,
-    evidence::{self, Exchange},
+    clock,
+    evidence::Exchange,
     http::{Connection, keys::Done},
     key_file::{self, Frame, KeyFile, Protection},
     output, passphrase,
@@ -108,7 +109,7 @@ pub async fn upload(
     if frame.is_new {
         output::warn_new_evaluation_key(file.id());
     }
-    let sent_at = evidence::now();
+    let sent_at = clock::seconds();
     let progress = output::upload_progress(frame.bytes.len() as u64);
     let sent = connection.put_key(file.id(), frame.bytes.into(), &progress).await;
     progress.finish_and_clear();

@@ -40,6 +40,22 @@ pub enum Error {
         /// Scans that were read.
         read: usize,
     },
+    /// Decisions that cannot be audited.
+    #[error("{path}: {source}", path = path.display())]
+    Fairness {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_fairness::Error,
+    },
+    /// Groups are too far apart. The figures were computed and printed.
+    #[error(
+        "{alarms} differences between groups are above --threshold: see the figures, and have people look into it"
+    )]
+    FairnessAlarm {
+        /// How many.
+        alarms: usize,
+    },
     /// A response that is no answer to our request.
     #[error("the response was refused: {0}")]
     Response(#[from] tiresias_keys::Error),
@@ -80,8 +96,8 @@ pub enum Error {
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
-        "the gateway has replaced the model during the run, and --version or --card pins the one before: ask for the \
-             other rows without it"
+        "the gateway has replaced the model during the run, and --version, --card or --canaries pins the one before: ask \
+             for the other rows without it"
     )]
     Pinned,
     /// The gateway replaced a model a second time, or by one of another shape.
@@ -196,6 +212,20 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A canaries file that cannot be used, or not be made.
+    #[error("{path}: {reason}", path = path.display())]
+    Canaries {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The gateway's answers are not those of its model.
+    #[error(
+        "the gateway answers wrongly: {0}; do not rely on this run's results, which are marked for review, and have them \
+         computed again by an auditor who holds the model (tiresias-gateway replay)"
+    )]
+    CanaryAlarm(String),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -257,6 +287,8 @@ impl Error {
             Self::NoMaps => "no_maps",
             Self::Scans(_) => "scans",
             Self::SomeScans { .. } => "some_scans",
+            Self::Fairness { source, .. } => source.code(),
+            Self::FairnessAlarm { .. } => "fairness_alarm",
             Self::Response(error) => error.code(),
             Self::SecretKey(_) => "secret_key",
             Self::Url => "bad_url",
@@ -287,6 +319,8 @@ impl Error {
             Self::BadLog => "bad_log",
             Self::VerifierKey { .. } => "bad_verifier_key",
             Self::KeptCheckpoint { .. } => "kept_checkpoint",
+            Self::Canaries { .. } => "canaries",
+            Self::CanaryAlarm(_) => "canary_alarm",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

@@ -22,10 +22,7 @@ pub mod source;
 pub mod trust;
 pub mod whole;
 
-use std::{
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -88,9 +85,4 @@ impl Judgement {
     pub fn is_invalid(&self) -> bool {
         self.verdict == Verdict::Invalid
     }
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

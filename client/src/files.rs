@@ -99,6 +99,25 @@ pub(crate) fn open_own_to_read(path: &Path) -> Result<File, Error> {
     open_regular(path, OpenOptions::new().read(true))
 }
 
+/// Why an open file with secrets is not its user's alone, if it is not.
+pub(crate) fn shared(file: &File, path: &Path) -> Result<Option<&'static str>, Error> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = file.metadata().map_err(at(path))?;
+        if found.mode() & 0o077 != 0 {
+            return Ok(Some("other users can reach this file of secrets: chmod 600 it"));
+        }
+        // Whose file it is knows its secrets, or chose them.
+        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+            return Ok(Some("this file of secrets belongs to another user"));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, path);
+    Ok(None)
+}
+
 fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
     let not_regular = || Error::NotRegular { path: path.to_owned() };
     let named = fs::symlink_metadata(path).map_err(at(path))?;

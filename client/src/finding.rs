@@ -19,6 +19,9 @@ pub struct Diagnosis {
     /// How usual the features are; `None` where the card tells nothing of the calibration's.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "drift")]
     pub drift: Option<Drift>,
+    /// Whether vectors with known answers were answered wrongly in the same run: then this answer is worth nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub canary_alarm: bool,
 }
 
 /// What a model says of a row, as its policy allows.
@@ -97,10 +100,18 @@ impl Finding {
 }
 
 impl Diagnosis {
-    /// Whether a human has to decide: the label says so, or the features are far from those of the calibration.
+    /// Whether a human has to decide: the label says so, or something besides.
     #[must_use]
     pub fn needs_review(&self) -> bool {
-        self.finding.is_review() || self.drift.is_some_and(|drift| drift.is_far_out())
+        self.finding.is_review() || self.review_reason().is_some()
+    }
+
+    /// Why a human has to decide whatever the label says: the gateway was caught, or the features are far from those of the
+    /// calibration.
+    #[must_use]
+    pub fn review_reason(&self) -> Option<&'static str> {
+        let is_far_out = self.drift.is_some_and(|drift| drift.is_far_out());
+        if self.canary_alarm { Some("canary alarm") } else { is_far_out.then_some("far out") }
     }
 }
 
@@ -133,6 +144,11 @@ pub struct Contribution {
 }
 
 impl Contributions {
+    /// The exact integers, in the card's order.
+    pub fn values_q(&self) -> impl Iterator<Item = i64> {
+        self.groups.iter().map(|group| group.value_q)
+    }
+
     /// Of a card's groups, by class.
     pub(crate) fn read(card: &Card, names: &[String], explained: &Explained) -> Vec<Self> {
         let scale = card.score_scale();

@@ -18,12 +18,17 @@
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`evidence`]: receipts of answers, and the log that they are of.
-//! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `backbone`, `demo`.
-//! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 7. [`canaries`]: vectors with known answers among those of patients.
+//! 8. [`evidence`]: receipts of answers, and the log that they are of.
+//! 9. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `canaries`, `backbone`, `fairness`, `demo`.
+//! 10. [`audit`]: looks for what must not have left.
+//! 11. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
+pub mod audit;
+pub mod canaries;
 pub mod cli;
+mod clock;
 pub mod commands;
 pub mod diagnosis;
 pub mod enroll;

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify and backbone.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify, canaries, backbone and fairness.
 
 use std::{
     io::{self, Write as _},
@@ -26,7 +26,9 @@ fn main() -> ExitCode {
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,
+            Command::Canaries(command) => commands::canaries::run(command).await,
             Command::Backbone(args) => commands::backbone::run(args),
+            Command::Fairness(args) => commands::fairness::run(args),
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());
                 Ok(())
@@ -49,6 +51,7 @@ fn fail(error: &Error) -> ExitCode {
     let _ = writeln!(io::stderr(), "tiresias: error[{}]: {error}", error.code());
     match error {
         Error::Usage(_) => ExitCode::from(2),
+        Error::FairnessAlarm { .. } => ExitCode::from(3),
         _ => ExitCode::FAILURE,
     }
 }

@@ -63,12 +63,12 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
             diagnosis.index.to_string(),
-            match diagnosis.needs_review() && !diagnosis.finding.is_review() {
+            match diagnosis.review_reason() {
                 _ if receipt.as_ref().is_some_and(Judgement::is_invalid) => {
                     format!("{} ({REVIEW}: its receipt is INVALID)", diagnosis.finding.label())
                 }
-                true => format!("{} ({REVIEW}: far out)", diagnosis.finding.label()),
-                false => diagnosis.finding.label(),
+                Some(reason) => format!("{} ({REVIEW}: {reason})", diagnosis.finding.label()),
+                None => diagnosis.finding.label(),
             },
             number(numbers.map(|(score, _)| score)),
             number(numbers.map(|(_, margin)| margin)),
@@ -196,11 +196,6 @@ pub(crate) fn warn_replaced((version, config): (u32, &str), model: &Model) {
     );
 }
 
-/// Warns of a failure besides the one that a command ends with.
-pub(crate) fn warn_also(error: &Error) {
-    warn(error.code(), &error.to_string());
-}
-
 /// Names a file that is no scan, with its reason.
 pub(crate) fn scan_failed(failure: &Failure) {
     let _ = writeln!(
@@ -210,6 +205,17 @@ pub(crate) fn scan_failed(failure: &Failure) {
         failure.path.display(),
         failure.reason
     );
+}
+
+/// Names an error that came beside a graver one.
+pub(crate) fn also_failed(error: &Error) {
+    let _ = writeln!(io::stderr(), "tiresias: error[{}]: {error}", error.code());
+}
+
+/// Says that the clinic's own vectors were answered as they must be.
+pub(crate) fn note_canaries(canaries: usize, combinations: usize) {
+    let counts = format!("canaries {canaries}, secret combinations {combinations}");
+    let _ = writeln!(io::stderr(), "tiresias: note[canaries]: all answered as they must be: {counts}");
 }
 
 /// Says where the results of an unfinished run lie.
@@ -249,7 +255,7 @@ pub fn progress(length: usize) -> ProgressBar {
     if length < 2 {
         return ProgressBar::hidden();
     }
-    bar(length as u64, "{bar:40} {pos}/{len} patients, {eta} left")
+    bar(length as u64, "{bar:40} {pos}/{len} vectors, {eta} left")
 }
 
 /// Counts files whose number is not known beforehand.

@@ -61,6 +61,8 @@ impl Header {
 struct Mark {
     file: Option<String>,
     index: usize,
+    #[serde(default)]
+    canary_alarm: bool,
 }
 
 /// An unfinished results file, locked for this run.
@@ -129,13 +131,17 @@ impl Results {
         &self.part
     }
 
-    /// Adds results of rows that were missing.
+    /// Adds results of rows that were missing. Those of a run with a canary alarm stand in the unfinished file alone, and
+    /// their rows are still missing.
     pub fn add(&mut self, found: Vec<(usize, Found<'_>)>) -> Result<(), Error> {
+        let is_alarm = found.iter().any(|(_, found)| found.diagnosis.canary_alarm);
         let lines = found.into_iter().map(|(row, found)| Ok((row, serde_json::to_string(&found)?)));
         let lines: Vec<(usize, String)> =
             lines.collect::<Result<_, serde_json::Error>>().map_err(|error| Error::Output(error.into()))?;
         self.append(&lines.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>())?;
-        self.lines.extend(lines);
+        if !is_alarm {
+            self.lines.extend(lines);
+        }
         Ok(())
     }
 
@@ -185,6 +191,9 @@ impl Results {
             let mark: Mark = serde_json::from_str(line).map_err(|_| self.refuse("it is damaged"))?;
             let row = inputs.sources().find(mark.file.as_deref(), mark.index);
             let row = row.ok_or_else(|| self.refuse("it holds a result of no row of the features"))?;
+            if mark.canary_alarm {
+                continue;
+            }
             if self.lines.insert(row, line.to_owned()).is_some() {
                 return Err(self.refuse("it holds two results of one row"));
             }

@@ -1,6 +1,8 @@
 //! From scans to findings, maps and reports, with a real gateway between.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "../../server/tests/common/cheat.rs"]
+mod cheat;
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
@@ -255,6 +257,40 @@ fn a_model_that_is_cut_in_two_scores_as_the_whole() {
         assert!(off < 0.02, "{score} and {expected}");
     }
     infer(&gateway, &[&picture], &whole, &[]).failed("other_backbone");
+}
+
+#[test]
+fn canaries_lie_between_locations_of_maps_and_an_alarm_is_in_the_report() {
+    let clinic = Clinic::new();
+    clinic.import(&["--explain-map", "4x4"]);
+    let (gateway, scans, backbone) = clinic.start();
+    let path = |name: &str| gateway.path(name).to_str().unwrap().to_owned();
+    let (calibration, card, answers) = (path("calibration.npy"), path("card.json"), path("answers.jsonl"));
+    fs::write(&card, gateway.get("/v2/models/m/config").body).unwrap();
+    let evaluated = gateway.evaluate("m", Path::new(&calibration));
+    fs::write(&answers, evaluated.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).unwrap();
+    let canaries = path("canaries.jsonl");
+    let arguments = ["--card", &card, "--answers", &answers, "--features", &calibration, "--out", &canaries];
+    tiresias(&[&["canaries", "make"], arguments.as_slice()].concat()).done();
+
+    let ask = |gateway: &Gateway, cam: &str, more: &[&str]| {
+        infer(gateway, &[&scans], &backbone, &[&["--json", "--cam", &path(cam)], more].concat())
+    };
+    let plain = ask(&gateway, "cam", &[]).json();
+    assert_eq!(ask(&gateway, "cam-again", &["--canaries", &canaries]).json(), plain);
+
+    let other = Setup::empty();
+    cheat::copy_repository(&gateway.path("models"), &other.path("models"));
+    let stored = cheat::StoredWeights::of(&other.path("models"), "m", 12);
+    stored.store(&stored.values().into_iter().rev().collect::<Vec<_>>());
+    let (cheat, report) = (other.start(), path("report"));
+    let caught = ask(&cheat, "cam-cheated", &["--canaries", &canaries, "--report", &report]);
+    caught.failed_after_output("canary_alarm");
+    assert_eq!(caught.out.matches("\"canary_alarm\":true").count(), 10);
+    assert!(!gateway.path("cam-cheated").exists(), "a picture cannot say that it is worth nothing");
+    for page in fs::read_dir(report).unwrap() {
+        assert!(fs::read_to_string(page.unwrap().path()).unwrap().contains("do not rely on this result"));
+    }
 }
 
 #[test]

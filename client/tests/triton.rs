@@ -6,43 +6,22 @@ mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
-use common::{tiresias, with_features};
+use common::{
+    python::{environment, python},
+    tiresias, with_features,
+};
 use gateway::{Setup, fixture};
 use serde_json::{Value, json};
 
 /// One release of the client, so that a new one does not break the test; others are expected to work as well.
-const PACKAGES: [&str; 2] = ["tritonclient[http]==2.73.0", "numpy"];
-
-/// A Python with the packages, made once and kept with the build. The reason where there is none.
-fn python() -> Result<PathBuf, String> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("triton-venv");
-    let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let run = |program: &Path, arguments: &[&str]| match Command::new(program).args(arguments).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Err(error) => Err(format!("{}: {error}", program.display())),
-    };
-    let done = venv.join("packages");
-    if fs::read_to_string(&done).is_ok_and(|packages| packages == PACKAGES.join(" ")) {
-        return Ok(python);
-    }
-    run(Path::new("python3"), &["-m", "venv", "--clear", venv.to_str().unwrap()])?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    run(&python, &[&pip, PACKAGES.as_slice()].concat())?;
-    fs::write(done, PACKAGES.join(" ")).unwrap();
-    Ok(python)
-}
+const PACKAGES: [&str; 4] = ["--only-binary", ":all:", "tritonclient[http]==2.73.0", "numpy"];
 
 #[test]
 fn tritonclient_carries_our_ciphertexts() {
-    let python = match python() {
-        Ok(python) => python,
+    let python = match environment("triton-venv", &[&PACKAGES]) {
+        Ok(environment) => python(&environment),
         Err(reason) => {
             println!("SKIPPED: tritonclient cannot be installed here: {reason}");
             return;

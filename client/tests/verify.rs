@@ -217,6 +217,7 @@ fn a_forger_that_repeats_itself_or_rewrites_its_log_is_found_later() {
         key: None,
         build: [5; 32],
         randomness: Some([number; 32]),
+        approval: None,
         time: 1_763_923_200,
     };
     let write = |name: &str, leaf: Leaf| {

@@ -120,6 +120,12 @@ impl EncryptedScores {
         seal(out)
     }
 
+    /// The digest of an encoded response, in the sense of [`EncryptedFeatures::digest`].
+    #[must_use]
+    pub fn digest(encoded: &[u8]) -> Digest {
+        EncryptedFeatures::digest(encoded)
+    }
+
     /// Decodes the answer to the request with digest `request`, evaluated under the card `config`.
     pub fn from_bytes(
         bytes: &[u8],

@@ -152,8 +152,8 @@ impl Report {
             }
         }
         if models.is_empty() && self.errors.is_empty() {
-            let error = registry::Error::NoModels;
-            self.error(error.code(), &format!("{}: {error}", config.repo.display()));
+            let rule = "holds no model that would be served";
+            self.error(registry::Error::NoModels.code(), &format!("{}: {rule}", config.repo.display()));
         }
         self.note("models", models);
     }
@@ -170,6 +170,11 @@ impl Report {
             match repository.load(name, Some(version)) {
                 Err(error) => self.error(error.code(), &error),
                 Ok(model) => {
+                    let directory = repository.directory(name, version);
+                    if let Err(error) = config.governance.check(&model, &directory) {
+                        self.warnings.push(format!("[{}] {error}", error.code()));
+                        continue;
+                    }
                     let plan = model.card.plan();
                     models.push(json!({
                         "name": name,

@@ -24,6 +24,10 @@ pub enum Command {
     Inspect(ModelArgs),
     /// Score features in the clear with the stored model: the clear twin, for the model owner
     Evaluate(EvaluateArgs),
+    /// Sign a stored model as a member of the council that approves what is served
+    ///
+    /// The first one to sign puts the model card in its place. What is signed binds circuit card, weights and model card.
+    Approve(ApproveArgs),
     /// Serve a model repository over TLS
     Serve(ServeArgs),
     /// Read everything that `serve` would read, and say what is wrong with it
@@ -308,6 +312,29 @@ pub struct EvaluateArgs {
     /// Features, .npy or .csv, one row a sample
     #[arg(long, value_name = "FILE")]
     pub features: PathBuf,
+}
+
+/// `approve`
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Which model
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The approver's key; made where there is none, with the name of --approver
+    #[arg(long, value_name = "FILE", required_unless_present = "add")]
+    pub key: Option<PathBuf>,
+    /// The name of a new key, such as council.example/ethics
+    #[arg(long, value_name = "NAME", requires = "key")]
+    pub approver: Option<String>,
+    /// What the model is for, its data, licence, limits and metrics: a TOML file
+    #[arg(long, value_name = "FILE", conflicts_with = "withdraw")]
+    pub model_card: Option<PathBuf>,
+    /// Add the signatures of the same approval, signed elsewhere
+    #[arg(long, value_name = "FILE", conflicts_with = "withdraw")]
+    pub add: Option<PathBuf>,
+    /// Take this key's signature back
+    #[arg(long)]
+    pub withdraw: bool,
 }
 
 /// `check-config`

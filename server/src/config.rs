@@ -7,8 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{cli::ServeArgs, keys::KeyPolicy, tenants::Tenants};
+use crate::{cli::ServeArgs, governance::Governance, keys::KeyPolicy, tenants::Tenants};
 
+mod governance;
 mod keys;
 mod limits;
 mod log;
@@ -123,6 +124,8 @@ pub struct Config {
     pub keys: KeyPolicy,
     /// The transparency log.
     pub log: LogPolicy,
+    /// Who approves models.
+    pub governance: Governance,
     /// What it was made from, to make it again.
     args: ServeArgs,
 }
@@ -140,6 +143,7 @@ struct File {
     limits: limits::FileLimits,
     keys: keys::FileKeys,
     log: log::FileLog,
+    governance: Option<governance::FileGovernance>,
     budget: tenants::FileBudget,
     rate: tenants::FileRate,
     tenants: Vec<tenants::FileTenant>,
@@ -179,6 +183,8 @@ impl Config {
         let keys = file.keys.check().map_err(in_file)?;
         let data = pick(&args.data, file.data);
         let log = file.log.check(data.is_some()).map_err(in_file)?;
+        let governance = file.governance.map(governance::FileGovernance::check).transpose();
+        let governance = governance.map_err(in_file)?.unwrap_or_default();
         if tenants.any_budget() && data.is_none() {
             return Err(Error::Rule(
                 "a budget must outlive the process: name a data directory, --data or `data`",
@@ -194,6 +200,7 @@ impl Config {
             limits,
             keys,
             log,
+            governance,
             args,
         })
     }
@@ -226,8 +233,10 @@ impl Config {
         keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
         keep("keys", new.keys != self.keys);
         keep("log", new.log != self.log);
+        keep("governance", new.governance != self.governance);
         new.keys = self.keys;
         new.log.clone_from(&self.log);
+        new.governance.clone_from(&self.governance);
         new.repo.clone_from(&self.repo);
         new.data.clone_from(&self.data);
         (new.listen, new.metrics) = (self.listen, self.metrics);

@@ -137,6 +137,9 @@ pub enum ApiError {
     /// A tile that the log does not have, or a log that is not kept.
     #[error("the transparency log has no such file")]
     UnknownTile,
+    /// A model without an approval.
+    #[error("no one has approved this version of the model: there is no model card to show")]
+    NoApproval,
     /// The gateway's own fault.
     #[error("internal error")]
     Internal,
@@ -218,6 +221,7 @@ impl ApiError {
                 ..rule(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", "retry_later")
             },
             Self::UnknownTile => rule(StatusCode::NOT_FOUND, "unknown_tile", "fix_request"),
+            Self::NoApproval => rule(StatusCode::NOT_FOUND, "no_approval", "fix_request"),
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
         }
     }
@@ -304,6 +308,7 @@ mod tests {
             ApiError::Storage,
             ApiError::LogUnavailable,
             ApiError::UnknownTile,
+            ApiError::NoApproval,
             ApiError::Internal,
         ];
         for error in &all {

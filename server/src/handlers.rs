@@ -56,7 +56,7 @@ impl Gateway {
         answer(&json!({
             "name": "tiresias-gateway",
             "version": env!("CARGO_PKG_VERSION"),
-            "extensions": ["binary_tensor_data", "model_repository", "tiresias_config"],
+            "extensions": ["binary_tensor_data", "model_repository", "tiresias_config", "tiresias_approval"],
         }))
     }
 
@@ -106,6 +106,15 @@ impl Gateway {
 
     pub(crate) fn model_ready(&self, model: &ServedModel) -> Answer {
         answer(&json!({"name": model.card.name(), "ready": true}))
+    }
+
+    /// Who approved a model, and its model card.
+    pub(crate) fn approval(&self, model: &ServedModel) -> Answer {
+        let approved = model.approved.as_ref().ok_or(ApiError::NoApproval)?;
+        answer(&json!({
+            "approval": approved.note,
+            "model_card": String::from_utf8_lossy(&approved.card),
+        }))
     }
 
     /// The circuit card, byte for byte as stored, with its id as ETag.

@@ -104,7 +104,8 @@ pub async fn serve(
     // The lock lasts until the last request is answered.
     let data = config.data.as_deref().map(DataDirectory::open).transpose()?;
     let log = open_log(&config, data.as_ref())?;
-    let registry = Registry::open(Repository::new(&config.repo), data.as_ref(), log.clone())?;
+    let registry =
+        Registry::open(Repository::new(&config.repo), config.governance.clone(), data.as_ref(), log.clone())?;
     let budgets = data.as_ref().map_or_else(|| Ok(Budgets::none()), Budgets::open)?;
     let settings = Settings::new(1, tls::load(&tls_files(&config.tls)?)?, &config);
     for warning in check::warnings(&config, &registry.snapshot()) {

@@ -21,7 +21,7 @@ mod book;
 mod commands;
 mod committer;
 mod files;
-mod keys;
+pub(crate) mod keys;
 mod leaves;
 mod metrics;
 mod records;

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
     Config, check,
     cli::{Cli, Command, ServeArgs},
-    config,
+    config, governance,
     listener::{self, Listening},
     log, owner, replay, serve,
 };
@@ -37,6 +37,8 @@ enum Error {
     #[error(transparent)]
     Command(#[from] owner::Error),
     #[error(transparent)]
+    Approve(#[from] governance::ApproveError),
+    #[error(transparent)]
     Log(#[from] log::CommandError),
     #[error(transparent)]
     Replay(#[from] replay::Error),
@@ -54,6 +56,7 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Command(error) => error.code(),
+            Self::Approve(error) => error.code(),
             Self::Log(error) => error.code(),
             Self::Replay(error) => error.code(),
             Self::Check(error) => error.code(),
@@ -70,6 +73,7 @@ fn run_command(command: Command) -> Result<(), Error> {
         Command::Import(args) => owner::import(&args, &mut out)?,
         Command::Inspect(args) => owner::inspect(&args, &mut out)?,
         Command::Evaluate(args) => owner::evaluate(&args, &mut out)?,
+        Command::Approve(args) => governance::approve(&args, &mut out)?,
         Command::Log(command) => log::run(&command, &mut out)?,
         Command::Replay(args) => replay::replay(&args, &mut out)?,
         Command::CheckConfig(args) => {

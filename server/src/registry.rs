@@ -2,11 +2,11 @@
 //! request in flight keeps its model and finishes on it, whatever happens to the repository.
 //!
 //! A version that cannot be loaded is logged and listed as unavailable; where it was being served, it still is. Only
-//! a version whose directory is gone is retired, and a model that an operator unloads, until it is loaded again or
-//! the gateway restarts.
+//! a version whose directory is gone is retired, one that is no longer approved, and a model that an operator unloads, until it
+//! is loaded again or the gateway restarts.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,14 +20,18 @@ use tiresias_keys::{ConfigId, Digest};
 use crate::{
     data::{self, DataDirectory},
     error::ApiError,
-    history::{History, Record, Served},
+    governance::{self, Approved, Governance},
+    history::{Record, Served},
     log::Log,
-    repository::{self, Repository, StoredHead, StoredModel, version_of},
+    repository::{self, Repository, StoredHead, StoredModel},
     swap::Swap,
 };
 
+mod snapshot;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use snapshot::Snapshot;
 
 /// A model as served.
 pub(crate) struct ServedModel {
@@ -38,6 +42,8 @@ pub(crate) struct ServedModel {
     pub(crate) head: ServedHead,
     /// SHA-256 of the stored weights.
     pub(crate) weights: Digest,
+    /// Who approved it, and for what.
+    pub(crate) approved: Option<Approved>,
 }
 
 /// A head, ready to be evaluated.
@@ -67,21 +73,9 @@ impl ServedModel {
                 ServedHead::Mlp(Box::new(PreparedMlp::new(head, plan, config, seed).map_err(refused)?))
             }
         };
-        Ok(Self { name: card.name().into(), card, card_bytes: card_bytes.into(), config, head, weights })
+        let (name, card_bytes) = (card.name().into(), card_bytes.into());
+        Ok(Self { name, card, card_bytes, config, head, weights, approved: None })
     }
-}
-
-type Versions = BTreeMap<u32, Arc<ServedModel>>;
-
-/// Everything served at one moment.
-#[derive(Default)]
-pub(crate) struct Snapshot {
-    /// No entry is without a version.
-    models: BTreeMap<String, Versions>,
-    /// Versions in the repository that are not served, and why.
-    unavailable: BTreeMap<(String, u32), &'static str>,
-    unloaded: BTreeSet<String>,
-    history: Arc<History>,
 }
 
 /// Why a gateway has nothing to serve.
@@ -97,6 +91,27 @@ pub enum Error {
     /// The repository is empty.
     #[error("the model repository holds no model: import one first")]
     NoModels,
+    /// Nothing in the repository is approved.
+    #[error("no model in the repository is approved as [governance] asks: {0}")]
+    NoneApproved(governance::Error),
+}
+
+/// Why a version cannot be served.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Repository(#[from] repository::Error),
+    #[error(transparent)]
+    Governance(#[from] governance::Error),
+}
+
+impl LoadError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Repository(error) => error.code(),
+            Self::Governance(error) => error.code(),
+        }
+    }
 }
 
 impl Error {
@@ -107,12 +122,14 @@ impl Error {
             Self::Repository(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::NoModels => "no_models",
+            Self::NoneApproved(error) => error.code(),
         }
     }
 }
 
 pub(crate) struct Registry {
     repository: Repository,
+    governance: Governance,
     current: Swap<Snapshot>,
     /// Held by whoever makes the next snapshot.
     record: Mutex<Record>,
@@ -121,25 +138,40 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Loads the whole repository. At a start, a model that is broken is an error.
+    /// Loads the whole repository. At a start, a model that is broken is an error, and so is one approved model too few.
     pub(crate) fn open(
         repository: Repository,
+        governance: Governance,
         data: Option<&DataDirectory>,
         log: Option<Arc<Log>>,
     ) -> Result<Self, Error> {
-        let mut models: BTreeMap<String, Versions> = BTreeMap::new();
-        for stored in repository.load_all()? {
-            let model = Arc::new(ServedModel::new(stored)?);
-            models.entry(model.card.name().to_owned()).or_default().insert(model.card.version(), model);
+        let (current, record) = (Swap::new(Snapshot::default()), Mutex::new(Record::open(data)?));
+        let registry = Self { repository, governance, current, record, log };
+        let (mut models, mut refused) = (Snapshot::default(), None);
+        for name in registry.repository.names()? {
+            for version in registry.repository.versions(&name)? {
+                match registry.load_version(&name, version) {
+                    Ok(model) => models.insert(Arc::new(model)),
+                    Err(LoadError::Repository(error)) => return Err(error.into()),
+                    Err(LoadError::Governance(error)) => {
+                        tracing::error!(code = error.code(), %error, "a version of a model is not served");
+                        models.unavailable.insert((name.clone(), version), error.code());
+                        refused = Some(error);
+                    }
+                }
+            }
         }
-        if models.is_empty() {
-            return Err(Error::NoModels);
+        if models.models.is_empty() {
+            return Err(refused.map_or(Error::NoModels, Error::NoneApproved));
         }
-        let record = Record::open(data)?;
-        let registry =
-            Self { repository, current: Swap::new(Snapshot::default()), record: Mutex::new(record), log };
-        registry.publish(&mut registry.record(), Snapshot { models, ..Snapshot::default() });
+        registry.publish(&mut registry.record(), models);
         Ok(registry)
+    }
+
+    fn load_version(&self, name: &str, version: u32) -> Result<ServedModel, LoadError> {
+        let stored = self.repository.load(name, Some(version))?;
+        let approved = self.governance.check(&stored, &self.repository.directory(name, version))?;
+        Ok(ServedModel { approved, ..ServedModel::new(stored)? })
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
@@ -222,10 +254,15 @@ impl Registry {
                 new.unavailable.insert(key, "unloaded");
                 continue;
             }
-            match self.repository.load(name, Some(version)).and_then(ServedModel::new) {
+            match self.load_version(name, version) {
                 Ok(model) => new.insert(Arc::new(model)),
                 // It went between the listing and the reading.
-                Err(repository::Error::Missing { .. }) => {}
+                Err(LoadError::Repository(repository::Error::Missing { .. })) => {}
+                // Where an approval was taken back, the version is retired.
+                Err(LoadError::Governance(error)) => {
+                    tracing::error!(code = error.code(), %error, "a version of a model is not served");
+                    new.unavailable.insert(key, error.code());
+                }
                 Err(error) => {
                     whole = false;
                     tracing::error!(code = error.code(), %error, "a version of a model could not be loaded");
@@ -248,6 +285,14 @@ impl Registry {
             version: model.card.version(),
         }));
         new.history = Arc::new(record.history.clone());
+        if let Some(log) = &self.log {
+            for model in new.models.values().flat_map(BTreeMap::values) {
+                let Some(approved) = &model.approved else { continue };
+                if old.approval(&model.config) != Some(approved) {
+                    log.record(&log.facts().approved(&model.config, &model.weights, &approved.note));
+                }
+            }
+        }
         for (one, other, event, what) in [
             (&new, &*old, Event::ModelLoaded, "a version is served"),
             (&*old, &new, Event::ModelRetired, "a version is retired"),
@@ -268,95 +313,4 @@ impl Registry {
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Snapshot {
-    /// A model by name and version, the newest version where none is given.
-    pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Result<Arc<ServedModel>, ApiError> {
-        let versions = self.models.get(name);
-        let number = version.map(|version| version_of(version).ok_or(ApiError::UnknownVersion)).transpose();
-        let model = match (&number, versions) {
-            (Ok(None), Some(versions)) => versions.last_key_value().map(|(_, model)| model),
-            (Ok(Some(number)), Some(versions)) => versions.get(number),
-            _ => None,
-        };
-        if let Some(model) = model {
-            return Ok(Arc::clone(model));
-        }
-        match number {
-            Ok(number) if self.history.names(name, number) => Err(self.retired(name)),
-            _ if versions.is_none() => Err(ApiError::UnknownModel),
-            _ => Err(ApiError::UnknownVersion),
-        }
-    }
-
-    /// Whether a card was served once and is no longer.
-    pub(crate) fn is_retired(&self, config: &ConfigId) -> bool {
-        self.history.contains(config) && !self.serves(config)
-    }
-
-    /// What a request is told that names a retired card of a model.
-    pub(crate) fn retired(&self, name: &str) -> ApiError {
-        let newest = self.models.get(name).and_then(BTreeMap::last_key_value);
-        ApiError::ConfigRetired {
-            newest: newest.map(|(version, model)| (model.config.to_string(), *version)),
-        }
-    }
-
-    /// Versions of a model that are served.
-    pub(crate) fn versions(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
-        self.models.get(name).into_iter().flat_map(BTreeMap::keys).copied()
-    }
-
-    /// Every version in the repository, with the reason why it is not served, if it is not.
-    pub(crate) fn index(&self) -> BTreeMap<(&str, u32), Option<&'static str>> {
-        let served = self.models.iter().flat_map(|(name, versions)| {
-            versions.keys().map(move |version| ((name.as_str(), *version), None))
-        });
-        let others = self.unavailable.iter();
-        others
-            .map(|((name, version), reason)| ((name.as_str(), *version), Some(*reason)))
-            .chain(served)
-            .collect()
-    }
-
-    /// The newest version of each model.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
-        self.models.values().filter_map(|versions| versions.last_key_value()).map(|(_, model)| model)
-    }
-
-    fn serves(&self, config: &ConfigId) -> bool {
-        self.models.values().flat_map(BTreeMap::values).any(|model| model.config == *config)
-    }
-
-    fn insert(&mut self, model: Arc<ServedModel>) {
-        self.models.entry(model.card.name().to_owned()).or_default().insert(model.card.version(), model);
-    }
-
-    /// A copy without one model, and without its being unloaded.
-    fn without(&self, name: &str) -> Self {
-        let others = |key: &str| key != name;
-        Self {
-            models: self.models.iter().filter(|(key, _)| others(key)).map(clone_entry).collect(),
-            unavailable: self
-                .unavailable
-                .iter()
-                .filter(|((key, _), _)| others(key))
-                .map(clone_entry)
-                .collect(),
-            unloaded: self.unloaded.iter().filter(|key| others(key)).cloned().collect(),
-            history: Arc::clone(&self.history),
-        }
-    }
-
-    /// Takes one model over as it was.
-    fn keep(&mut self, name: &str, old: &Self) {
-        self.models.extend(old.models.get_key_value(name).map(clone_entry));
-        let unavailable = old.unavailable.iter().filter(|((key, _), _)| key == name);
-        self.unavailable.extend(unavailable.map(clone_entry));
-    }
-}
-
-fn clone_entry<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
-    (key.clone(), value.clone())
 }

@@ -122,6 +122,11 @@ impl Repository {
         Ok(config)
     }
 
+    /// Where a version lies.
+    pub(crate) fn directory(&self, name: &str, version: u32) -> PathBuf {
+        self.root.join(name).join(version.to_string())
+    }
+
     /// Loads one model, the newest version where none is named.
     pub fn load(&self, name: &str, version: Option<u32>) -> Result<StoredModel, Error> {
         let missing = || Error::Missing { name: name.to_owned(), version };
@@ -130,7 +135,7 @@ impl Repository {
             Some(version) => version,
             None => *self.versions(name)?.last().ok_or_else(missing)?,
         };
-        let directory = self.root.join(name).join(version.to_string());
+        let directory = self.directory(name, version);
         if !directory.is_dir() {
             return Err(missing());
         }

@@ -73,6 +73,7 @@ enum Route {
     Model(Model),
     ModelReady(Model),
     Config(Model),
+    Approval(Model),
     Infer(Model),
     Load(String),
     Unload(String),
@@ -134,6 +135,7 @@ impl Route {
                     [] => (Method::GET, Self::Model(model)),
                     ["ready"] => (Method::GET, Self::ModelReady(model)),
                     ["config"] => (Method::GET, Self::Config(model)),
+                    ["approval"] => (Method::GET, Self::Approval(model)),
                     ["infer"] => (Method::POST, Self::Infer(model)),
                     _ => return Err(ApiError::UnknownRoute),
                 }
@@ -155,6 +157,7 @@ impl Route {
             Self::Model(_) => "model",
             Self::ModelReady(_) => "model_ready",
             Self::Config(_) => "config",
+            Self::Approval(_) => "approval",
             Self::Infer(_) => "infer",
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
@@ -183,6 +186,7 @@ async fn dispatch(
         Route::Model(model) => gateway.model_metadata(tenant, &models, &*model.find(&models)?),
         Route::ModelReady(model) => gateway.model_ready(&*model.find(&models)?),
         Route::Config(model) => gateway.config(&*model.find(&models)?, &request),
+        Route::Approval(model) => gateway.approval(&*model.find(&models)?),
         Route::Infer(model) => {
             let model = model.find(&models)?;
             // A request in flight keeps its own model alive, not all of them.

@@ -20,7 +20,7 @@ fn health_metadata_and_index_have_their_documented_form() {
             json!({
                 "name": "tiresias-gateway",
                 "version": env!("CARGO_PKG_VERSION"),
-                "extensions": ["binary_tensor_data", "model_repository", "tiresias_config"],
+                "extensions": ["binary_tensor_data", "model_repository", "tiresias_config", "tiresias_approval"],
             }),
         ),
     ] {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tiresias_page::text;
 
 use crate::{Bars, Drift, HeatMap, Outcome, Report, heat};
 
@@ -13,15 +14,6 @@ const STYLE: &str = include_str!("report.css");
 pub fn html(report: &Report) -> String {
     let mut page = String::new();
     let title = format!("Report: {}", report.source);
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src \
-         'unsafe-inline'\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>{}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        text(&title)
-    );
     header(&mut page, report);
     result(&mut page, report);
     scan(&mut page, report);
@@ -34,8 +26,7 @@ pub fn html(report: &Report) -> String {
     model(&mut page, report);
     page.push_str(WHO_SAW_WHAT);
     page.push_str(DECISION);
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
+    tiresias_page::page(&title, STYLE, &page)
 }
 
 fn header(page: &mut String, report: &Report) {
@@ -242,26 +233,6 @@ fn model(page: &mut String, report: &Report) {
 
 fn fact(page: &mut String, name: &str, value: &str) {
     let _ = writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", text(name), text(value));
-}
-
-/// Text between tags and in quoted attributes.
-fn text(plain: &str) -> String {
-    let mut escaped = String::with_capacity(plain.len());
-    for character in plain.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // Controls, and marks that turn the direction of text around.
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                escaped.push(' ');
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 const WHO_SAW_WHAT: &str = "<section id=\"privacy\">\n<h2>Who saw what</h2>\n<p>The scan, its features and this result were \

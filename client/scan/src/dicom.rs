@@ -1,6 +1,7 @@
 //! DICOM objects: what they are, one frame of theirs, whose they are.
 
 mod codec;
+mod lengths;
 mod lut;
 mod pixels;
 
@@ -31,6 +32,7 @@ pub(crate) struct Dicom {
 impl Dicom {
     /// Reads an object and checks what it says of its pixels.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
+        lengths::check(bytes)?;
         let object = OpenFileOptions::new()
             .read_preamble(ReadPreamble::Auto)
             .from_reader(Cursor::new(bytes))

@@ -4,11 +4,10 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{Read as _, Seek as _},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Scan, Study, dicom::Dicom, npy, raster};
+use crate::{Error, Scan, Study, dicom::Dicom, guard::guarded, npy, raster};
 
 const MAXIMUM_DICOM_MIB: u64 = 2048;
 const MAXIMUM_OTHER_MIB: u64 = 256;
@@ -121,11 +120,6 @@ fn kind(first: &[u8]) -> Option<Kind> {
         [2, 0, 0 | 1, 0, b'U' | b'O', b'L' | b'B', ..] => Some(Kind::Dicom),
         _ => None,
     }
-}
-
-/// A decoder that panics on a damaged file must not end the program.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Damaged("its pixels")))
 }
 
 /// Files that may be scans.

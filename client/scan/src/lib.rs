@@ -8,14 +8,17 @@
 //!
 //! 1. [`mod@file`]: what a file is, by its first bytes; the files of a folder.
 //! 2. [`scan`]: values, windows, and the picture that a reader or a model sees.
-//! 3. `dicom`: DICOM objects, their pixels and lookup tables. [`study`]: whose scan it is.
-//! 4. `raster`: PNG and JPEG. `npy`: NumPy arrays.
-//! 5. [`picture`]: pixels between black and white.
+//! 3. `dicom`: DICOM objects, their lengths, pixels and lookup tables. [`study`]: whose scan it is.
+//! 4. `jpeg`: JPEG-LS and JPEG with 12 bits, of DICOM objects.
+//! 5. `raster`: PNG and JPEG. `npy`: NumPy arrays.
+//! 6. [`picture`]: pixels between black and white. `guard`: decoders that panic.
 #![forbid(unsafe_code)]
 
 mod dicom;
 mod error;
 pub mod file;
+mod guard;
+mod jpeg;
 mod npy;
 pub mod picture;
 mod raster;

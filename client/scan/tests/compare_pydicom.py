@@ -1,6 +1,7 @@
-"""Compares the DICOM reader with pydicom's on pydicom's own test files.
+"""Compares the DICOM reader with pydicom's on pydicom's own test files, and on what it makes of the native ones of them:
+JPEG-LS, lossless and near-lossless, and JPEG Extended with 12 bits.
 
-    python -m venv venv && venv/bin/pip install pydicom==3.0.2 numpy pylibjpeg[all] pillow
+    python -m venv venv && venv/bin/pip install pydicom==3.0.2 numpy pylibjpeg[all] pyjpegls imagecodecs pillow
     cargo build --example values -p tiresias-scan
     venv/bin/python compare_pydicom.py target/debug/examples/values [FOLDER]
 
@@ -13,8 +14,11 @@ import sys
 import tempfile
 import warnings
 
+import imagecodecs
 import numpy as np
 import pydicom
+from pydicom import uid
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_modality_lut, convert_color_space, pixel_array
 from pydicom.pixels.processing import apply_color_lut
 
@@ -36,12 +40,41 @@ def expected(dataset, frame):
     return apply_modality_lut(raw, dataset).astype(np.float64)
 
 
+def make(folder, out):
+    """Writes the native files of a folder in other transfer syntaxes."""
+    for path in sorted(pathlib.Path(folder).rglob("*.dcm")):
+        for name, syntax, options in [
+            ("ls", uid.JPEGLSLossless, {}),
+            ("near", uid.JPEGLSNearLossless, {"jls_error": 3}),
+            ("extended", uid.JPEGExtended12Bit, {}),
+        ]:
+            try:
+                dataset = pydicom.dcmread(path)
+                if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+                    break
+                if name != "extended":
+                    dataset.compress(syntax, generate_instance_uid=False, **options)
+                elif dataset.BitsAllocated == 16 and dataset.BitsStored <= 12 and dataset.SamplesPerPixel == 1:
+                    raw = pixel_array(dataset, raw=True).astype(np.uint16) & (2**dataset.BitsStored - 1)
+                    frames = raw.reshape(-1, dataset.Rows, dataset.Columns)
+                    encode = lambda frame: imagecodecs.jpeg8_encode(frame, level=95, bitspersample=12)
+                    dataset.PixelData = encapsulate([encode(np.ascontiguousarray(frame)) for frame in frames])
+                    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+                    dataset.file_meta.TransferSyntaxUID = syntax
+                else:
+                    continue
+                dataset.save_as(f"{out}/{path.stem}-{name}.dcm")
+            except Exception:
+                pass  # no pixels, or such as the syntax does not hold
+
+
 def main():
     program = sys.argv[1]
     folder = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(pydicom.__file__).parent / "data/test_files")
     table, differing = collections.defaultdict(collections.Counter), []
-    with tempfile.TemporaryDirectory() as out:
-        lines = subprocess.run([program, out, folder], capture_output=True, text=True, check=True).stdout.splitlines()
+    with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as made:
+        make(folder, made)
+        lines = subprocess.run([program, out, folder, made], capture_output=True, text=True, check=True).stdout.splitlines()
         for line in lines:
             name, frame, *rest = line.split("\t")
             short = pathlib.Path(name).name

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::{EvidenceArgs, GatewayArgs, NetworkArgs, ScanArgs};
+use super::{CanaryArgs, EvidenceArgs, GatewayArgs, NetworkArgs, ScanArgs};
 
 /// `infer`
 #[derive(Debug, Args)]
@@ -46,6 +46,9 @@ pub struct InferArgs {
     /// From scans instead of features
     #[command(flatten)]
     pub scans: ScanArgs,
+    /// Vectors with known answers among the patients
+    #[command(flatten)]
+    pub canaries: CanaryArgs,
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,

@@ -55,6 +55,7 @@ struct PatientLine<'a> {
 struct Visit {
     diagnosis: Diagnosis,
     decrypt: Duration,
+    clipped: usize,
     facts: Arc<Facts>,
 }
 
@@ -102,15 +103,15 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     outcome?;
     let key = key_file.as_ref().map(KeyFile::key);
     let read = |(index, asked): (usize, Asked)| {
-        let facts = Arc::clone(&asked.facts);
+        let (facts, clipped) = (Arc::clone(&asked.facts), asked.clipped);
         let (diagnosis, decrypt) = asked.read(index, key)?;
-        Ok(Visit { diagnosis, decrypt, facts })
+        Ok(Visit { diagnosis, decrypt, clipped, facts })
     };
     let visits = asked.into_iter().enumerate().map(read).collect::<Result<Vec<Visit>, Error>>()?;
     let elapsed = started.elapsed();
     gateway.stop().await?;
 
-    let clipped = visits.iter().map(|visit| visit.facts.clipped).sum();
+    let clipped = visits.iter().map(|visit| visit.clipped).sum();
     output::warn_clipped(clipped, patients.len() * model.card().plan().shape().features);
     output::warn_far_out(visits.iter().filter_map(|visit| visit.diagnosis.drift.as_ref()));
     let summary = summarize(&model, &patients, &visits, &expected)?;

@@ -7,8 +7,9 @@ use tiresias_keys::{BootstrapParameters, KeyId};
 use crate::{
     Error,
     cli::EnrollArgs,
+    clock,
     enroll::{self, Enrolled, Status},
-    evidence::{self, Exchange, Judgement, Ledger},
+    evidence::{Exchange, Judgement, Ledger},
     http::Connection,
     key_file::{KeyFile, Protection},
     output,
@@ -113,7 +114,7 @@ async fn remove(args: &EnrollArgs) -> Result<(), Error> {
         (None, None) => return Err(Error::Usage("name a key file, or a key by --key-id")),
     };
     let ledger = Ledger::open(&args.evidence)?;
-    let (mut connection, sent) = (connect(args).await?, evidence::now());
+    let (mut connection, sent) = (connect(args).await?, clock::seconds());
     let deleted = connection.delete_key(&id).await?;
     let had_it = deleted.is_new;
     let exchange = had_it.then(|| Exchange::of_key(Event::KeyRemoved, &id, deleted.receipt, sent));

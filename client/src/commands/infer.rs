@@ -1,8 +1,9 @@
 //! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
 
 pub(crate) mod ask;
+mod canaries;
 mod receipts;
-pub(crate) mod scans;
+mod scans;
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
 
 use self::{
     ask::{Asked, Replaced, Terms, ask_all, limit_batch},
-    receipts::Receipts,
+    canaries::Canaries,
+    receipts::judge_receipts,
 };
 use crate::{
     Error, Model,
@@ -44,22 +46,27 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
         expect_same_model(results, &model, is_pinned)?;
     }
 
+    let canaries = Canaries::open(args, &model)?;
     let calibration = model.card().calibration().cloned();
     let all = inputs.rows();
     let missing = |row: &usize| results.as_ref().is_none_or(|results| !results.has(*row));
     let wanted: Vec<usize> = (0..all.len()).filter(missing).collect();
     let rows: Vec<&[f64]> = wanted.iter().filter_map(|&row| all.get(row).copied()).collect();
-    let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
-    let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
-    {
+    let mix = canaries::mix(canaries.as_ref(), &rows)?;
+    let vectors = mix.rows();
+    // Canaries are of one card.
+    let replaced = if is_pinned || canaries.is_some() { Replaced::Refuse } else { Replaced::Follow };
+    let batch = vectors.len().min(args.batch.into());
+    let (mut asked, mut outcome) = match limit_batch(&mut connection, &model, batch).await {
         Ok(batch) => {
-            let terms = Terms { model, batch, replaced, ledger: ledger.as_ref() };
-            ask_all(&mut connection, terms, key_file.as_mut(), &rows).await
+            let terms = Terms { model: Arc::clone(&model), batch, replaced, ledger: ledger.as_ref() };
+            ask_all(&mut connection, terms, key_file.as_mut(), &vectors).await
         }
         Err(error) => (Vec::new(), Err(error)),
     };
-    let receipts = Receipts::judge(ledger, &mut connection, &asked).await;
+    let receipts = judge_receipts(ledger, &mut connection, &mut asked).await;
     drop(connection);
+    let (asked, own) = canaries::part(&mix, asked);
     warn_clipped(&asked, rows.iter().map(|row| row.len()).next().unwrap_or_default());
     output::warn_far_out(asked.iter().filter_map(Asked::drift));
     if let Some(shift) = calibration.and_then(|calibration| calibration.shift(&rows[..asked.len()])) {
@@ -68,15 +75,19 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
 
     let key = key_file.as_ref().map(KeyFile::key);
     // What was answered before a failure is kept too: the model owner has counted it.
-    let found = wanted
+    let mut found = wanted
         .into_iter()
         .zip(asked)
-        .enumerate()
-        .map(|(place, (row, asked))| {
+        .map(|(row, mut asked)| {
             let (file, index) = inputs.sources().place(row);
-            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0, receipt: receipts.of(place) }))
+            let receipt = asked.receipt.take();
+            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0, receipt }))
         })
         .collect::<Result<Vec<(usize, Found<'_>)>, Error>>()?;
+    if let Some(canaries) = &canaries {
+        let diagnoses = found.iter_mut().map(|(_, found)| &mut found.diagnosis).collect();
+        outcome = canaries.judge(&mix, own, diagnoses, key, outcome);
+    }
     let outcome = match results {
         Some(results) => write(results, found, all.len(), outcome),
         None => {
@@ -87,7 +98,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
             outcome
         }
     };
-    receipts.after(outcome)
+    receipts::both(outcome, receipts)
 }
 
 /// A connection to the gateway, the model, and whether the command pins it.
@@ -144,9 +155,6 @@ fn write(
     output::line(&format!("{rows} diagnoses written to {}", path.display()))
 }
 
-/// Vectors of one request share their facts.
 fn warn_clipped(asked: &[Asked], columns: usize) {
-    let requests = asked.chunk_by(|one, next| Arc::ptr_eq(&one.facts, &next.facts));
-    let clipped = requests.filter_map(|request| request.first()).map(|asked| asked.facts.clipped).sum();
-    output::warn_clipped(clipped, asked.len() * columns);
+    output::warn_clipped(asked.iter().map(|asked| asked.clipped).sum(), asked.len() * columns);
 }

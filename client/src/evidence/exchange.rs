@@ -6,8 +6,8 @@ use tiresias_evidence::{
 };
 use tiresias_keys::{Digest, KeyId};
 
-use super::{Fault, now};
-use crate::{Model, oip::Answer};
+use super::Fault;
+use crate::{Model, clock::seconds, oip::Answer};
 
 /// How far a gateway's clock may be from ours, in seconds, besides the rounding of its times down to multiples of ten minutes.
 pub const CLOCK_SKEW: u64 = 300;
@@ -89,7 +89,7 @@ impl Exchange {
             response: Some(commitment::elements(&response.unwrap_or_default())),
             subject: Some(Subject { config: Some(*model.config().as_bytes()), key }),
             sent,
-            received: now(),
+            received: seconds(),
         };
         Self { receipt: answer.receipt.clone(), expected }
     }
@@ -101,7 +101,7 @@ impl Exchange {
             event: Some(event),
             subject: Some(Subject { config: None, key: Some(*key.as_bytes()) }),
             sent: Some(sent),
-            received: now(),
+            received: seconds(),
             ..Expected::default()
         };
         Self { receipt, expected }
@@ -128,6 +128,7 @@ pub(crate) mod tests {
             key: None,
             build: [5; 32],
             randomness: Some([6; 32]),
+            approval: None,
             time: 1_763_923_200,
         }
     }
@@ -194,10 +195,10 @@ pub(crate) mod tests {
     #[test]
     fn leaves_of_keys_have_a_key_and_no_card() {
         let id = KeyId::from_bytes([7; 32]);
-        let exchange = Exchange::of_key(Event::KeyUploaded, &id, None, now());
+        let exchange = Exchange::of_key(Event::KeyUploaded, &id, None, seconds());
         let none =
             Leaf { request: None, response: None, model: None, config: None, randomness: None, ..leaf() };
-        let of_key = Leaf { event: Event::KeyUploaded, key: Some([7; 32]), time: coarse(now()), ..none };
+        let of_key = Leaf { event: Event::KeyUploaded, key: Some([7; 32]), time: coarse(seconds()), ..none };
         assert_eq!(exchange.expected.check(&of_key), Ok(()));
         for (leaf, fault) in [
             (Leaf { event: Event::KeyRemoved, ..of_key.clone() }, Fault::Event),

@@ -13,6 +13,8 @@ use serde_json::Value;
 use crate::gateway::Gateway;
 
 pub(crate) mod forger;
+pub(crate) mod frames;
+pub(crate) mod python;
 pub(crate) mod relay;
 
 /// What a command left behind.

@@ -92,6 +92,8 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> String {
 pub(crate) enum Act {
     /// Lets a gateway answer.
     Forward(Backend),
+    /// Lets a gateway answer, and changes the answer.
+    Change(Backend, fn(&Seen, &mut Reply)),
     /// Lets a gateway answer, then closes without notice.
     ForwardAndClose(Backend),
     /// Answers itself.
@@ -112,6 +114,7 @@ impl Backend {
         Self { address: gateway.address, config: gateway.client_config() }
     }
 
+    /// Lets the gateway answer the bytes of a request.
     pub(crate) fn answer(&self, request: &[u8]) -> Reply {
         let mut connection = Connection::open(self.address, self.config.clone()).unwrap();
         connection.write(request).unwrap();
@@ -191,6 +194,11 @@ impl Requests {
                 let whole = request.whole();
                 let (reply, close) = match decide(&request, before) {
                     Act::Forward(backend) => (raw(&backend.answer(&whole)), false),
+                    Act::Change(backend, change) => {
+                        let mut reply = backend.answer(&whole);
+                        change(&request, &mut reply);
+                        (raw(&reply), false)
+                    }
                     Act::ForwardAndClose(backend) => (raw(&backend.answer(&whole)), true),
                     Act::Reply(reply) => (reply, false),
                     Act::Cut => break,
@@ -247,7 +255,7 @@ fn read_body(
     stream.read_exact(&mut request.body).ok()
 }
 
-/// A reply's bytes.
+/// The bytes of an answer.
 pub(crate) fn raw(reply: &Reply) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} relayed\r\n", reply.status);
     for (name, value) in &reply.headers {

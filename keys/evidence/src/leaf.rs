@@ -16,6 +16,9 @@ pub const COARSE_SECONDS: u64 = 600;
 /// The most bytes of a leaf.
 pub const MAXIMUM_LEAF_BYTES: usize = 2048;
 
+/// The names of a leaf's hashes, in order.
+const NAMES: [&str; 8] = ["request", "response", "model", "config", "key", "build", "randomness", "approval"];
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -25,6 +28,8 @@ pub enum Event {
     KeyUploaded,
     /// An evaluation key was deleted, or expired.
     KeyRemoved,
+    /// A model version was found to be approved.
+    ModelApproved,
     /// A model version began to be served.
     ModelLoaded,
     /// A model version is no longer served.
@@ -34,10 +39,11 @@ pub enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Answer,
         Self::KeyUploaded,
         Self::KeyRemoved,
+        Self::ModelApproved,
         Self::ModelLoaded,
         Self::ModelRetired,
         Self::LogKey,
@@ -50,6 +56,7 @@ impl Event {
             Self::Answer => "answer",
             Self::KeyUploaded => "key-uploaded",
             Self::KeyRemoved => "key-removed",
+            Self::ModelApproved => "model-approved",
             Self::ModelLoaded => "model-loaded",
             Self::ModelRetired => "model-retired",
             Self::LogKey => "log-key",
@@ -76,6 +83,8 @@ pub struct Leaf {
     pub build: Hash,
     /// The commitment to the response's randomness.
     pub randomness: Option<Hash>,
+    /// SHA-256 of the note by which a model is approved.
+    pub approval: Option<Hash>,
     /// Seconds since 1970, a multiple of [`COARSE_SECONDS`].
     pub time: u64,
 }
@@ -94,16 +103,19 @@ impl Leaf {
         text
     }
 
-    fn fields(&self) -> [(&'static str, Option<Hash>); 7] {
-        [
-            ("request", self.request),
-            ("response", self.response),
-            ("model", self.model),
-            ("config", self.config),
-            ("key", self.key),
-            ("build", Some(self.build)),
-            ("randomness", self.randomness),
-        ]
+    fn fields(&self) -> impl Iterator<Item = (&'static str, Option<Hash>)> {
+        let build = Some(self.build);
+        let hashes = [
+            self.request,
+            self.response,
+            self.model,
+            self.config,
+            self.key,
+            build,
+            self.randomness,
+            self.approval,
+        ];
+        NAMES.into_iter().zip(hashes)
     }
 
     /// Reads a leaf. Only the canonical text of one is accepted.
@@ -117,22 +129,21 @@ impl Leaf {
         if lines.next() != Some(MAGIC) {
             return Err(RULE);
         }
-        let (mut event, mut time, mut hashes) = (None, None, [None; 7]);
+        let (mut event, mut time, mut hashes) = (None, None, [None; 8]);
         for line in lines {
             let (name, value) = line.split_once(' ').ok_or(RULE)?;
             match name {
                 "event" => event = Event::ALL.into_iter().find(|event| event.name() == value),
                 "time" => time = value.parse().ok(),
                 _ => {
-                    let names = ["request", "response", "model", "config", "key", "build", "randomness"];
-                    let at = names.iter().position(|known| *known == name).ok_or(RULE)?;
+                    let at = NAMES.iter().position(|known| *known == name).ok_or(RULE)?;
                     let mut hash = [0; 32];
                     hex::decode_to_slice(value, &mut hash).map_err(|_| RULE)?;
                     hashes[at] = Some(hash);
                 }
             }
         }
-        let [request, response, model, config, key, build, randomness] = hashes;
+        let [request, response, model, config, key, build, randomness, approval] = hashes;
         let leaf = Self {
             event: event.ok_or(RULE)?,
             request,
@@ -142,6 +153,7 @@ impl Leaf {
             key,
             build: build.ok_or(RULE)?,
             randomness,
+            approval,
             time: time.ok_or(RULE)?,
         };
         // Another order, case or repetition is another text.
@@ -175,6 +187,7 @@ pub(crate) mod tests {
             key: None,
             build: [5; 32],
             randomness: Some([6; 32]),
+            approval: None,
             time: coarse(1_763_923_456),
         }
     }

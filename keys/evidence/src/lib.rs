@@ -16,22 +16,27 @@
 //! 6. [`leaf`]: what is logged of an event.
 //! 7. [`commitment`]: the hashes in a leaf.
 //! 8. [`receipt`]: a leaf with its proof.
+//! 9. [`model_card`] and [`approval`]: what a model is for, and who approved that it is served.
 #![forbid(unsafe_code)]
 
+pub mod approval;
 pub mod checkpoint;
 pub mod commitment;
 mod error;
 pub mod leaf;
 pub mod merkle;
+pub mod model_card;
 pub mod note;
 pub mod reader;
 pub mod receipt;
 pub mod tile;
 
+pub use approval::Approval;
 pub use checkpoint::Checkpoint;
 pub use error::Error;
 pub use leaf::{Event, Leaf};
 pub use merkle::Hash;
+pub use model_card::ModelCard;
 pub use note::{LogKey, NoteVerifier};
 pub use reader::{ReadError, TileReader};
 pub use receipt::Receipt;

@@ -76,8 +76,14 @@ impl LogKey {
     /// A note of `text`, which ends in a line feed, with this key's signature.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
+        format!("{text}\n{}", self.signature_line(text))
+    }
+
+    /// This key's line for a note of `text`, to stand behind those of others.
+    #[must_use]
+    pub fn signature_line(&self, text: &str) -> String {
         let signature = self.pair.sign(text.as_bytes());
-        format!("{text}\n{}", self.verifier().line(signature.as_ref()))
+        self.verifier().line(signature.as_ref())
     }
 
     /// A witness's signature line for a checkpoint's text, at a time in seconds since 1970.
@@ -130,6 +136,12 @@ impl NoteVerifier {
     #[must_use]
     pub fn is_cosigner(&self) -> bool {
         self.kind == COSIGNS
+    }
+
+    /// Whether the two verify signatures of one key pair, whatever their names and kinds.
+    #[must_use]
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        self.public == other.public
     }
 
     fn line(&self, signature: &[u8]) -> String {
@@ -188,6 +200,11 @@ impl<'a> Note<'a> {
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// The signature lines as they stand there.
+    pub fn signature_lines(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.signatures.lines()
     }
 
     /// Name, key id and signature of each line.

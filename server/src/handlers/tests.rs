@@ -7,6 +7,7 @@ use crate::{
     cli::{Cli, Command},
     config::{Config, TlsSource},
     gateway::Settings,
+    governance::Governance,
     keys::Keys,
     registry::Registry,
     repository::Repository,
@@ -49,7 +50,7 @@ fn gateway(directory: &std::path::Path) -> Gateway {
     let TlsSource::SelfSigned { directory, .. } = &config.tls else { panic!("it says self-signed") };
     let files = tls::ensure_self_signed(directory).unwrap();
     let settings = Settings::new(1, tls::load(&files).unwrap(), &config);
-    let registry = Registry::open(Repository::new(&repo), None, None).unwrap();
+    let registry = Registry::open(Repository::new(&repo), Governance::default(), None, None).unwrap();
     let keys = Keys::open(config.keys, None).unwrap();
     Gateway::new(registry, Budgets::none(), keys, settings, None).unwrap()
 }

@@ -107,8 +107,8 @@ impl Keys {
     }
 }
 
-/// The line of a fresh key.
-fn draw(origin: Option<&str>, path: &Path) -> Result<Zeroizing<String>, Error> {
+/// The line of a fresh key, which gets `origin` as its name, by default one that no other has.
+pub(crate) fn draw(origin: Option<&str>, path: &Path) -> Result<Zeroizing<String>, Error> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| Error::Entropy)?;
     let key = |name: &str| {
@@ -136,7 +136,8 @@ fn id_of(verifier: &str) -> &str {
     verifier.split('+').nth(1).unwrap_or_default()
 }
 
-fn parse(line: &str) -> Option<LogKey> {
+/// Reads the line of a key.
+pub(crate) fn parse(line: &str) -> Option<LogKey> {
     let mut parts = line.strip_prefix("PRIVATE+KEY+")?.splitn(3, '+');
     let (name, id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
     let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
@@ -146,7 +147,7 @@ fn parse(line: &str) -> Option<LogKey> {
 }
 
 /// Reads a file that must be its user's alone.
-pub(super) fn read_own(path: &Path) -> Result<Zeroizing<String>, Error> {
+pub(crate) fn read_own(path: &Path) -> Result<Zeroizing<String>, Error> {
     let io = Error::io(path);
     let file = File::open(path).map_err(&io)?;
     #[cfg(unix)]
@@ -168,7 +169,7 @@ pub(super) fn read_own(path: &Path) -> Result<Zeroizing<String>, Error> {
 }
 
 /// Writes a file for its user alone, whole or not at all, and on the disk when this returns.
-pub(super) fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_own(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let written = || -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         // Made with mode 0600.

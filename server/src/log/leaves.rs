@@ -102,6 +102,7 @@ impl Facts {
             key: None,
             build: self.build,
             randomness: None,
+            approval: None,
             time: coarse(now.as_secs()),
         }
     }
@@ -127,6 +128,12 @@ impl Facts {
     pub(crate) fn served(&self, event: Event, config: &ConfigId, weights: &Digest) -> Leaf {
         let model = Some(self.model(config, weights));
         Leaf { model, config: Some(*config.as_bytes()), ..self.leaf(event) }
+    }
+
+    /// Of a model whose approval is this note.
+    pub(crate) fn approved(&self, config: &ConfigId, weights: &Digest, note: &str) -> Leaf {
+        let served = self.served(Event::ModelApproved, config, weights);
+        Leaf { approval: Some(Sha256::digest(note).into()), ..served }
     }
 
     /// Of the log's next key, whose verifier's text this is.

@@ -4,11 +4,15 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use tiresias_circuits::{
-    Card, Drift, Explanation, clear, explain::Explained, label::Label, quantize::QuantizedRow, scores,
+    Card, Drift, Explanation, Features, clear, explain::Explained, label::Label, plan::Decision,
+    quantize::QuantizedRow, scores,
 };
 
 use super::{Error, read_features};
-use crate::{cli::EvaluateArgs, repository::Repository};
+use crate::{
+    cli::EvaluateArgs,
+    repository::{Repository, StoredModel},
+};
 
 /// Scores features in the clear.
 pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> {
@@ -16,6 +20,7 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
     let card = &model.card;
     let rows = read_features(&args.features, card.plan().shape().features)?;
     let mut rows_beyond = 0;
+    let wider = wider_margins(&model, &rows)?;
     for (index, floats) in rows.iter().enumerate() {
         let QuantizedRow { values: row, clipped } = card.quantizer().quantize(floats)?;
         let beyond = model.head.beyond(&row)?;
@@ -64,6 +69,9 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
         if let Some(neurons) = beyond {
             line["neurons_beyond_range"] = neurons.into();
         }
+        if let Some(wider) = &wider {
+            line["clear_cut"] = wider.get(index).copied().into();
+        }
         match args.model.json {
             true => writeln!(out, "{line}")?,
             false => writeln!(out, "{text}")?,
@@ -76,6 +84,29 @@ pub fn evaluate(args: &EvaluateArgs, out: &mut impl Write) -> Result<(), Error> 
         )?;
     }
     Ok(())
+}
+
+/// Whether the margin of each row is among the wider half. Behind hidden layers, an encrypted answer may decide otherwise
+/// where a decision is close to a tie: who wants known answers takes these rows. `None` for a head without hidden layers.
+fn wider_margins(model: &StoredModel, rows: &Features) -> Result<Option<Vec<bool>>, Error> {
+    let plan = model.card.plan();
+    if plan.hidden().is_none() {
+        return Ok(None);
+    }
+    let decision = plan.label_policy().map_or(Decision::Argmax, |policy| policy.decision);
+    let margin = |floats: &[f64]| {
+        let mut scores = model.head.scores(&model.card.quantizer().quantize(floats)?.values)?;
+        scores.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(match (decision, scores.as_slice()) {
+            (Decision::Argmax, [best, next, ..]) => best.abs_diff(*next),
+            (_, scores) => scores.iter().map(|score| score.unsigned_abs()).min().unwrap_or_default(),
+        })
+    };
+    let margins = rows.iter().map(margin).collect::<Result<Vec<u64>, Error>>()?;
+    let mut sorted = margins.clone();
+    sorted.sort_unstable();
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    Ok(Some(margins.into_iter().map(|margin| margin >= median).collect()))
 }
 
 /// What each group contributed to each class's score, in the form in which `tiresias infer` prints it.

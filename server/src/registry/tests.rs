@@ -32,7 +32,8 @@ impl Case {
         store(directory.path(), "m", 1, 1);
         store(directory.path(), "m", 2, 2);
         store(directory.path(), "n", 1, 3);
-        let registry = Registry::open(Repository::new(directory.path()), None, None).unwrap();
+        let registry =
+            Registry::open(Repository::new(directory.path()), Governance::default(), None, None).unwrap();
         Self { directory, registry }
     }
 

@@ -1,7 +1,7 @@
 //! The native bytes of one frame, whatever its transfer syntax.
 //!
-//! JPEG with 8 bits is decoded here, because only so it is known whether its colours were transformed. RLE, lossless JPEG
-//! and JPEG 2000 are left to the DICOM library.
+//! JPEG with 8 bits is decoded here, because only so it is known whether its colours were transformed; JPEG with 12 bits
+//! and JPEG-LS by decoders of this crate. RLE, lossless JPEG and JPEG 2000 are left to the DICOM library.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,13 @@ use dicom_pixeldata::PixelDecoder as _;
 use jpeg_decoder::{ColorTransform, Decoder};
 
 use super::pixels::Format;
-use crate::Error;
+use crate::{
+    Error,
+    jpeg::{
+        extended, ls,
+        segments::{ADOBE, JFIF, SCAN, Segment, Segments},
+    },
+};
 
 const PIXELS: Error = Error::Damaged("its pixels");
 
@@ -46,9 +52,16 @@ pub(super) fn frame(
             all.get(start..).and_then(|rest| rest.get(..length)).ok_or(PIXELS)?.to_vec()
         }
         uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => {
-            jpeg(&encapsulated(object, at, frames)?, format)?
+            let stream = encapsulated(object, at, frames)?;
+            match extended::precision(&stream) {
+                Some(extended::PRECISION) => format.native(&extended::decode(&stream, format.shape())?)?,
+                _ => jpeg(&stream, format)?,
+            }
         }
-        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => return Err(Error::TransferSyntax("JPEG-LS")),
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => {
+            let stream = encapsulated(object, at, frames)?;
+            format.native(&ls::decode(&stream, format.shape())?)?
+        }
         uids::MPEG2MPML | uids::MPEG2MPHL => return Err(Error::TransferSyntax("MPEG-2")),
         uids::JPEG2000MC_LOSSLESS | uids::JPEG2000MC => {
             return Err(Error::TransferSyntax("JPEG 2000, part 2"));
@@ -77,7 +90,7 @@ fn jpeg(bytes: &[u8], format: &Format) -> Result<Vec<u8>, Error> {
         decoder.set_color_transform(if is_transformed { ColorTransform::YCbCr } else { ColorTransform::RGB });
     }
     decoder.decode().map_err(|error| match error {
-        jpeg_decoder::Error::Unsupported(_) => Error::TransferSyntax("JPEG Extended with 12 bits"),
+        jpeg_decoder::Error::Unsupported(_) => Error::TransferSyntax("JPEG of an uncommon kind"),
         _ => PIXELS,
     })
 }
@@ -89,19 +102,15 @@ struct Markers {
 }
 
 /// What the segments in front of a JPEG stream's scan say of its colours.
-fn markers(mut bytes: &[u8]) -> Markers {
+fn markers(stream: &[u8]) -> Markers {
     let mut markers = Markers { is_jfif: false, adobe: None };
-    bytes = bytes.get(2..).unwrap_or_default();
-    while let [0xff, marker, high, low, rest @ ..] = bytes {
-        let Some(length) = usize::from(u16::from_be_bytes([*high, *low])).checked_sub(2) else { break };
-        let Some(segment) = rest.get(..length) else { break };
+    for Segment { marker, bytes } in Segments::of(stream).into_iter().flatten() {
         match marker {
-            0xe0 => markers.is_jfif |= segment.starts_with(b"JFIF\0"),
-            0xee if segment.starts_with(b"Adobe") => markers.adobe = segment.get(11).copied(),
-            0xda => break,
+            JFIF => markers.is_jfif |= bytes.starts_with(b"JFIF\0"),
+            ADOBE if bytes.starts_with(b"Adobe") => markers.adobe = bytes.get(11).copied(),
+            SCAN => break,
             _ => {}
         }
-        bytes = &rest[length..];
     }
     markers
 }

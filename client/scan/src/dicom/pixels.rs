@@ -4,7 +4,10 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::DefaultDicomObject;
 
 use super::{codec::is_native, integer, lut::Palette, text};
-use crate::Error;
+use crate::{
+    Error,
+    jpeg::{Samples, Shape},
+};
 
 /// What the samples of a pixel are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +100,25 @@ impl Format {
     /// Whether the object says that its colours are luma and chroma.
     pub(super) fn is_chroma(&self) -> bool {
         self.is_chroma
+    }
+
+    /// What a stream of a frame is to hold.
+    pub(super) fn shape(&self) -> Shape {
+        Shape { rows: self.rows, columns: self.columns, components: if self.is_colour() { 3 } else { 1 } }
+    }
+
+    /// Decoded samples as native bytes.
+    pub(super) fn native(&self, samples: &Samples) -> Result<Vec<u8>, Error> {
+        let Samples { values, precision } = samples;
+        // A stream with fewer bits than the object states has its sign in the highest that it has.
+        let unused = if self.is_signed && *precision < self.stored { 16 - precision } else { 0 };
+        let extended = |value: &u16| ((value << unused) as i16 >> unused) as u16;
+        let values = values.iter().map(|value| if unused > 0 { extended(value) } else { *value });
+        match self.allocated {
+            8 if *precision > 8 => Err(Error::Damaged("its pixels")),
+            8 => Ok(values.map(|value| value as u8).collect()),
+            _ => Ok(values.flat_map(u16::to_le_bytes).collect()),
+        }
     }
 
     /// Bytes of a native frame.

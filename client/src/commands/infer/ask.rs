@@ -10,10 +10,10 @@ use tiresias_keys::{Digest, EncryptedScores};
 use tiresias_secret_key::LongLivedKey;
 
 use crate::{
-    Diagnosis, Error, Model,
+    Diagnosis, Error, Model, clock,
     diagnosis::Pending,
     enroll,
-    evidence::{self, Exchange, Ledger},
+    evidence::{Exchange, Judgement, Ledger},
     http::Connection,
     key_file::KeyFile,
     oip, output,
@@ -50,14 +50,16 @@ pub(crate) struct Asked {
     pending: Pending,
     scores: EncryptedScores,
     check: Duration,
+    /// Features that lay outside the calibrated range.
+    pub(crate) clipped: usize,
+    /// What its receipt is worth, once that was judged.
+    pub(crate) receipt: Option<Judgement>,
     pub(crate) facts: Arc<Facts>,
 }
 
 /// What one request took.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// Features of all its vectors that lay outside the calibrated range.
-    pub(crate) clipped: usize,
     pub(crate) encrypt: Duration,
     pub(crate) roundtrip: Duration,
     pub(crate) evaluate_us: u64,
@@ -73,6 +75,12 @@ impl Asked {
     /// How usual the features are, where the card lets a client tell.
     pub(crate) fn drift(&self) -> Option<&Drift> {
         self.pending.drift.as_ref()
+    }
+
+    /// The digests of the elements that were sent and that came back.
+    pub(crate) fn digests(&self) -> (Digest, Digest) {
+        let answer = self.scores.to_bytes(&self.model.card().plan().response_shape());
+        (self.pending.digest, EncryptedScores::digest(&answer))
     }
 
     /// Decrypts the answer by the card that it was asked for with. A key of the request's own is used up.
@@ -188,7 +196,7 @@ async fn ask_once(
     let (request_bytes, encrypt) = (body.bytes.len(), started.elapsed());
     let kept = terms.ledger.filter(|ledger| ledger.keeps()).map(|_| body.bytes.clone());
 
-    let (started, sent) = (Instant::now(), evidence::now());
+    let (started, sent) = (Instant::now(), clock::seconds());
     let answer = connection.infer(model, body, rows.len()).await?;
     let roundtrip = started.elapsed();
     // What came is kept before anything is made of it.
@@ -203,7 +211,6 @@ async fn ask_once(
         return Err(Error::AnswerCount { got: answer.elements.len(), expected: rows.len() });
     }
     let facts = Arc::new(Facts {
-        clipped: encrypted.iter().map(|encrypted| encrypted.clipped).sum(),
         encrypt,
         roundtrip,
         evaluate_us: answer.evaluate_us.unwrap_or_default(),
@@ -215,9 +222,10 @@ async fn ask_once(
     let check = |(encrypted, element): (crate::diagnosis::Encrypted, Vec<u8>)| {
         let started = Instant::now();
         let scores = model.check(&encrypted.pending, &element)?;
+        let check = started.elapsed();
         let (model, facts) = (Arc::clone(model), Arc::clone(&facts));
-        let pending = encrypted.pending;
-        Ok(Asked { model, pending, scores, check: started.elapsed(), facts })
+        let (pending, clipped) = (encrypted.pending, encrypted.clipped);
+        Ok(Asked { model, pending, scores, check, clipped, receipt: None, facts })
     };
     encrypted.into_iter().zip(answer.elements).map(check).collect()
 }

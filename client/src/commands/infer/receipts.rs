@@ -10,46 +10,36 @@ use crate::{
     output,
 };
 
-/// What the receipts of a run are worth.
-pub(super) struct Receipts {
-    /// One an answered vector; none where no receipt was checked.
-    judgements: Vec<Judgement>,
-    /// An error where one is INVALID.
-    outcome: Result<(), Error>,
+/// Judges the receipts of all answers, where the options ask for it, and tells each answered vector of its own. Vectors of one
+/// request share theirs. An error where one is INVALID, to be returned when the answers were shown.
+pub(super) async fn judge_receipts(
+    ledger: Option<Ledger>,
+    connection: &mut Connection,
+    asked: &mut [Asked],
+) -> Result<(), Error> {
+    let Some(mut ledger) = ledger else { return Ok(()) };
+    let is_shared = |one: &Asked, next: &Asked| Arc::ptr_eq(&one.facts, &next.facts);
+    let requests = asked.chunk_by(is_shared).filter_map(<[Asked]>::first);
+    let exchanges: Vec<&Exchange> = requests.filter_map(|asked| asked.facts.exchange.as_ref()).collect();
+    let judged = ledger.judge(connection, &exchanges).await;
+    for (request, judgement) in asked.chunk_by_mut(is_shared).zip(judged.judgements) {
+        request.iter_mut().for_each(|asked| asked.receipt = Some(judgement.clone()));
+    }
+    judged.outcome
 }
 
-impl Receipts {
-    /// Judges the receipts of all answers, where the options ask for it. Vectors of one request share theirs.
-    pub(super) async fn judge(ledger: Option<Ledger>, connection: &mut Connection, asked: &[Asked]) -> Self {
-        let requests: Vec<&[Asked]> =
-            asked.chunk_by(|one, next| Arc::ptr_eq(&one.facts, &next.facts)).collect();
-        let exchanges: Vec<&Exchange> =
-            (requests.iter()).filter_map(|request| request.first()?.facts.exchange.as_ref()).collect();
-        let Some(mut ledger) = ledger else { return Self { judgements: Vec::new(), outcome: Ok(()) } };
-        let judged = ledger.judge(connection, &exchanges).await;
-        let each = judged.judgements.into_iter().zip(&requests);
-        let judgements = each.flat_map(|(judgement, request)| vec![judgement; request.len()]);
-        Self { judgements: judgements.collect(), outcome: judged.outcome }
-    }
+/// The worst of some judgements, the first of equals.
+pub(super) fn worst(judgements: impl Iterator<Item = Option<Judgement>>) -> Option<Judgement> {
+    judgements.flatten().reduce(|worst, next| if next.verdict > worst.verdict { next } else { worst })
+}
 
-    /// The judgement of an answered vector, by its place among them.
-    pub(super) fn of(&self, place: usize) -> Option<Judgement> {
-        self.judgements.get(place).cloned()
-    }
-
-    /// The worst of some that follow each other.
-    pub(super) fn worst(&self, places: std::ops::Range<usize>) -> Option<Judgement> {
-        self.judgements.get(places)?.iter().rev().max_by_key(|judgement| judgement.verdict).cloned()
-    }
-
-    /// The outcome of a run whose answers have been shown: its own, and that of its receipts.
-    pub(super) fn after(self, run: Result<(), Error>) -> Result<(), Error> {
-        match (run, self.outcome) {
-            (Err(error), Err(also)) => {
-                output::warn_also(&also);
-                Err(error)
-            }
-            (run, receipts) => run.and(receipts),
+/// The outcome of a run whose answers have been shown: its own, and that of its receipts.
+pub(super) fn both(run: Result<(), Error>, receipts: Result<(), Error>) -> Result<(), Error> {
+    match (run, receipts) {
+        (Err(error), Err(also)) => {
+            output::also_failed(&also);
+            Err(error)
         }
+        (run, receipts) => run.and(receipts),
     }
 }

@@ -4,24 +4,24 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
 use tiresias_backbone::Backbone;
 use tiresias_circuits::{Drift, Explanation, explain::MapShape, scores};
 use tiresias_report::{Bar, Bars, HeatMap, ModelFacts, Outcome, Report, html, overlay_png};
-use tiresias_secret_key::LongLivedKey;
 
 use super::{
-    ask::{Asked, Replaced, Terms, ask_all, limit_batch},
+    ask::{Replaced, Terms, ask_all, limit_batch},
+    canaries::{self, Canaries},
     open_model,
-    receipts::Receipts,
+    receipts::{self, judge_receipts},
     warn_clipped,
 };
 use crate::{
     Diagnosis, Error, Model,
     cli::InferArgs,
+    clock,
     evidence::{Judgement, Ledger},
     files,
     finding::Finding,
@@ -73,6 +73,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
     let map = map.filter(|_| args.scans.cam.is_some());
     let mut key_file = args.enrolled.open(&model)?;
+    let canaries = Canaries::open(args, &model)?;
 
     let rows = map.map_or(Rows::Whole, |map| Rows::Locations(Some(map)));
     let progress = output::files_progress();
@@ -84,24 +85,34 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 
     let rows: Vec<&[f64]> = cases.iter().flat_map(|case| &case.rows).map(Vec::as_slice).collect();
-    // Maps and reports are drawn by one card.
-    let replaced = if is_pinned || map.is_some() { Replaced::Refuse } else { Replaced::Follow };
-    let (asked, outcome) = match limit_batch(&mut connection, &model, rows.len().min(args.batch.into())).await
-    {
+    let mix = canaries::mix(canaries.as_ref(), &rows)?;
+    let vectors = mix.rows();
+    // Maps and reports are drawn by one card, and canaries are of one.
+    let is_pinned = is_pinned || map.is_some() || canaries.is_some();
+    let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
+    let batch = vectors.len().min(args.batch.into());
+    let (mut asked, mut outcome) = match limit_batch(&mut connection, &model, batch).await {
         _ if rows.is_empty() => (Vec::new(), Ok(())),
         Ok(batch) => {
             let ledger = ledger.as_ref();
             let terms = Terms { model: Arc::clone(&model), batch, replaced, ledger };
-            ask_all(&mut connection, terms, key_file.as_mut(), &rows).await
+            ask_all(&mut connection, terms, key_file.as_mut(), &vectors).await
         }
         Err(error) => (Vec::new(), Err(error)),
     };
-    let receipts = Receipts::judge(ledger, &mut connection, &asked).await;
+    let judged = judge_receipts(ledger, &mut connection, &mut asked).await;
     drop(connection);
+    let (asked, own) = canaries::part(&mix, asked);
     warn_clipped(&asked, features);
 
     let key = key_file.as_ref().map(KeyFile::key);
-    let read = diagnose(&model, &cases, asked, &receipts, map, key)?;
+    let receipts = asked.iter().map(|asked| asked.receipt.clone()).collect();
+    let found = asked.into_iter().map(|asked| Ok(asked.read(0, key)?.0));
+    let mut found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
+    if let Some(canaries) = &canaries {
+        outcome = canaries.judge(&mix, own, found.iter_mut().collect(), key, outcome);
+    }
+    let read = diagnose(&model, &cases, found, receipts, map)?;
     output::warn_far_out(read.iter().filter_map(|read| read.diagnosis.drift.as_ref()));
     let pooled: Vec<&[f64]> = cases[..read.len()].iter().map(|case| case.pooled.as_slice()).collect();
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
@@ -111,37 +122,35 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     for failure in &failures {
         output::scan_failed(failure);
     }
-    receipts.after(outcome)?;
+    receipts::both(outcome, judged)?;
     match failures.len() {
         0 => Ok(()),
         failed => Err(Error::SomeScans { failed, read: cases.len() }),
     }
 }
 
-/// Decrypts the answers, scan by scan. A scan of which not every location was answered is left out.
+/// Puts diagnoses of vectors together, scan by scan. A scan of which not every location was answered is left out.
 fn diagnose(
     model: &Model,
     cases: &[Case],
-    asked: Vec<Asked>,
-    receipts: &Receipts,
+    found: Vec<Diagnosis>,
+    receipts: Vec<Option<Judgement>>,
     map: Option<MapShape>,
-    key: Option<&LongLivedKey>,
 ) -> Result<Vec<Read>, Error> {
-    let (mut asked, mut place) = (asked.into_iter(), 0);
+    let (mut found, mut receipts) = (found.into_iter(), receipts.into_iter());
     let mut read = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        let answers: Vec<Asked> = asked.by_ref().take(case.rows.len()).collect();
-        if answers.len() < case.rows.len() {
+        let found: Vec<Diagnosis> = found.by_ref().take(case.rows.len()).collect();
+        if found.len() < case.rows.len() {
             break;
         }
-        let receipt = receipts.worst(place..place + answers.len());
-        place += answers.len();
-        let found = answers.into_iter().map(|asked| Ok(asked.read(index, key)?.0));
-        let found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
+        let receipt = receipts::worst(receipts.by_ref().take(case.rows.len()));
         read.push(match map {
             Some(map) => Read { receipt, ..whole(model, index, case, &found, map)? },
             None => match found.into_iter().next() {
-                Some(diagnosis) => Read { diagnosis, locations: Vec::new(), receipt },
+                Some(found) => {
+                    Read { diagnosis: Diagnosis { index, ..found }, locations: Vec::new(), receipt }
+                }
                 None => break,
             },
         });
@@ -170,7 +179,8 @@ fn whole(
     });
     let (scores, margin) = (reading.scores, reading.margin);
     let finding = Finding::Scores { label, scores_q, scores, margin, contributions: Vec::new() };
-    Ok(Read { diagnosis: Diagnosis { index, finding, drift }, locations, receipt: None })
+    let canary_alarm = found.iter().any(|found| found.canary_alarm);
+    Ok(Read { diagnosis: Diagnosis { index, finding, drift, canary_alarm }, locations, receipt: None })
 }
 
 /// Prints findings, and writes maps and reports.
@@ -199,14 +209,16 @@ fn write(
     } else if !found.is_empty() {
         output::diagnoses(&found, false)?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = clock::now();
     for (case, read) in cases.iter().zip(read) {
         let heat = map.map(|map| heat_map(model, read, map));
-        if let (Some(path), Some(heat)) = (&args.scans.cam, &heat) {
+        // A picture has no room for a warning, as a report has.
+        let cam = args.scans.cam.as_ref().filter(|_| !read.diagnosis.canary_alarm);
+        if let (Some(path), Some(heat)) = (cam, &heat) {
             save(path, cases.len(), &case.name, "png", &overlay_png(&case.picture, heat))?;
         }
         if let Some(path) = &args.scans.report {
-            let report = report(args, model, backbone, case, read, heat, utc(now));
+            let report = report(args, model, backbone, case, read, heat, now.clone());
             save(path, cases.len(), &case.name, "html", html(&report).as_bytes())?;
         }
     }
@@ -257,14 +269,18 @@ fn report(
         }
     };
     let is_far_out = read.diagnosis.drift.is_some_and(|drift| drift.is_far_out());
-    let review = match (is_far_out, finding.is_review()) {
-        _ if read.receipt.as_ref().is_some_and(Judgement::is_invalid) => {
-            Some("the gateway's receipt of this answer is INVALID.".to_owned())
-        }
-        (true, _) => Some("the scan is unlike those that the model was calibrated on.".to_owned()),
-        (false, true) => Some("the decision is too close for the computation.".to_owned()),
-        (false, false) => None,
+    let review = if read.diagnosis.canary_alarm {
+        Some(
+            "the gateway answered vectors with known answers wrongly in the same run: do not rely on this result.",
+        )
+    } else if read.receipt.as_ref().is_some_and(Judgement::is_invalid) {
+        Some("the gateway's receipt of this answer is INVALID: do not rely on this result.")
+    } else if is_far_out {
+        Some("the scan is unlike those that the model was calibrated on.")
+    } else {
+        finding.is_review().then_some("the decision is too close for the computation.")
     };
+    let review = review.map(str::to_owned);
     let security = plan.bootstrap().map_or(plan.parameters().security_bits(), |set| set.security_bits());
     let certainty = plan.log2_p_fail().map_or_else(
         || "always equal to the computation in the clear".to_owned(),
@@ -322,36 +338,4 @@ fn save(path: &Path, scans: usize, name: &str, ending: &str, bytes: &[u8]) -> Re
     };
     let mut file = files::create_own(&path)?;
     std::io::Write::write_all(&mut file, bytes).map_err(files::at(&path))
-}
-
-/// Seconds since 1970 as date and time (the proleptic Gregorian calendar, as ISO 8601 has it).
-pub(crate) fn utc(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days from 0000-03-01, in cycles of 400 years.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let (day, month) =
-        (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::utc;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, text) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_827_640, "2000-02-29 12:34 UTC"),
-            (1_795_564_799, "2026-11-24 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(utc(seconds), text);
-        }
-    }
 }

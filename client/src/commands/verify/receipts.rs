@@ -12,10 +12,10 @@ use tiresias_evidence::{Event, Leaf, Receipt, receipt::MAXIMUM_RECEIPT_BYTES};
 use crate::{
     Error,
     cli::VerifyArgs,
-    commands::infer::scans::utc,
+    clock::{self, utc},
     evidence::{
-        self, Examined, Expected, Fault, Folder, Judgement, Lineage, LogSource, LogTrust, Repeats, Signed,
-        Tensor, Verdict,
+        Examined, Expected, Fault, Folder, Judgement, Lineage, LogSource, LogTrust, Repeats, Signed, Tensor,
+        Verdict,
         bodies::{MAXIMUM_BODY, Saved},
         folder::{RECEIPT, REQUEST, RESPONSE},
     },
@@ -50,6 +50,8 @@ struct LeafLine {
     config: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
     build: String,
 }
 
@@ -60,6 +62,7 @@ impl From<&Leaf> for LeafLine {
             model: leaf.model.map(hex::encode),
             config: leaf.config.map(hex::encode),
             key: leaf.key.map(hex::encode),
+            approval: leaf.approval.map(hex::encode),
             build: hex::encode(leaf.build),
         }
     }
@@ -172,7 +175,7 @@ fn examine(files: &Files, trust: &LogTrust) -> Result<Examined, Error> {
     let request = hash(&files.request, Tensor::Input)?;
     let response = hash(&files.response, Tensor::Output)?;
     let event = (files.request.is_some() || files.response.is_some()).then_some(Event::Answer);
-    let received = evidence::now();
+    let received = clock::seconds();
     let expected = Expected { event, request, response, received, ..Expected::default() };
     let mut examined = Examined::new(text.as_deref(), trust, &expected);
     fault.into_iter().for_each(|fault| examined.fail(fault));

@@ -1,0 +1,16 @@
+//! Evidence that no plaintext was handled: what must stay with the clinic is looked for, in every form in which it could
+//! have left, in bytes of the wire, in files and in a process's memory.
+//!
+//! A search that finds nothing shows nothing by itself: it goes with a control, the same search of a place where the same
+//! canaries are known to be.
+//!
+//! 1. [`canaries`]: what is looked for, and its forms.
+//! 2. [`search`]: in bytes and files. [`memory`]: in another process of this machine, on Linux.
+
+pub mod canaries;
+#[cfg(target_os = "linux")]
+pub mod memory;
+pub mod search;
+
+pub use canaries::{Canaries, TooCommon};
+pub use search::{Found, Search};
