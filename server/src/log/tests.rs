@@ -290,7 +290,7 @@ fn a_log_of_a_million_leaves_opens() {
     let entries: Vec<Hash> = (0..1_000_000_u64).map(records::tests::entry).collect();
     for batch in entries.chunks(256) {
         book.commit(batch, &[]).unwrap();
-        if book.size() % 4096 == 0 {
+        if book.size().is_multiple_of(4096) {
             book.publish();
         }
     }
