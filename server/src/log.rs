@@ -179,12 +179,8 @@ impl Log {
         make(&directory)?;
         let facts = Facts::open(&directory)?;
         let mut book = Book::open(&directory, policy.origin.as_deref())?;
-        // With a retention of no days, only what was kept before goes.
         let seeds = Seeds::open(&directory, facts.seed_secret(), policy.retention_days);
-        let seeds = seeds.map_err(Error::io(&directory))?;
-        if policy.retention_days > 0 {
-            book.keep_seeds(seeds);
-        }
+        book.keep_seeds(seeds.map_err(Error::io(&directory))?);
         let metrics = LogMetrics::default();
         metrics.stands_at(book.size());
         let verifiers = book.verifiers();
@@ -270,7 +266,18 @@ impl Log {
     }
 }
 
-/// Makes the log's directory where there is none.
+/// The thread has ended before the data directory's lock goes.
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Makes the log's directory where there is none, for good.
 fn make(directory: &Path) -> Result<(), Error> {
-    fs::create_dir_all(directory).map_err(Error::io(directory))
+    let made = fs::create_dir_all(directory).and_then(|()| match directory.parent() {
+        Some(parent) => keys::sync_directory(parent),
+        None => Ok(()),
+    });
+    made.map_err(Error::io(directory))
 }

@@ -10,8 +10,9 @@
 //! What bounds the ratio: an encrypted request brings 26 KB and takes 38 KB away, a clear one about 1 KB in all. The
 //! row `gateway, health` is the floor that the stack sets: TLS, HTTP and routing without any work behind them.
 //!
-//! The rows `with receipts` are of a gateway with a data directory, below the system's temporary one: each answer's leaf is on
-//! that disk before it leaves. Their cost is the last lines: requests a second beside the same without receipts.
+//! The rows `with receipts` are of a gateway with a data directory, below the system's temporary one (`TMPDIR`): each answer's
+//! leaf is on that disk before it leaves. Their cost is the last lines: requests a second beside the same without receipts. How
+//! long that disk takes for one small write and its sync stands beside them: where it takes no time, it is none.
 
 mod clear_server;
 mod load;
@@ -19,9 +20,10 @@ mod servers;
 mod targets;
 
 use std::{
+    fs::File,
     io::{self, Write as _},
-    path::PathBuf,
-    time::Duration,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use clap::{Parser, ValueEnum};
@@ -112,7 +114,28 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             series.cpu_us.push(slice.server_cpu_s * 1e6 / slice.requests as f64);
         }
     }
-    if arguments.json { print_json(&targets, &series) } else { print_table(arguments, &targets, &series) }
+    let sync_us = sync_us(directory.path())?;
+    if arguments.json {
+        print_json(&targets, &series, sync_us)
+    } else {
+        print_table(arguments, &targets, &series, sync_us)
+    }
+}
+
+/// What a small write and its sync take on the disk of this directory, the median of many.
+fn sync_us(directory: &Path) -> Result<f64, Failure> {
+    let mut file = File::create(directory.join("sync"))?;
+    file.write_all(&[0; 1 << 16])?;
+    file.sync_all()?;
+    io::Seek::rewind(&mut file)?;
+    let mut times = Vec::new();
+    for _ in 0..201 {
+        let started = Instant::now();
+        file.write_all(&[1; 36])?;
+        file.sync_data()?;
+        times.push(started.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(median(&times))
 }
 
 /// The clear servers that the others are compared with.
@@ -128,7 +151,12 @@ fn receipts(targets: &[Target]) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-fn print_table(arguments: &Arguments, targets: &[Target], series: &[Series]) -> Result<(), Failure> {
+fn print_table(
+    arguments: &Arguments,
+    targets: &[Target],
+    series: &[Series],
+    sync_us: f64,
+) -> Result<(), Failure> {
     let mut header: Vec<String> =
         ["server", "body up B", "body down B", "requests/s", "server CPU us"].map(String::from).into();
     for clear in baselines(targets) {
@@ -157,10 +185,11 @@ fn print_table(arguments: &Arguments, targets: &[Target], series: &[Series]) -> 
         let ratio = Ratio::new(&series[with].rate, &series[without].rate);
         writeln!(io::stdout(), "{}: {ratio} of the requests/s without", targets[with].name)?;
     }
+    writeln!(io::stdout(), "a write of 36 bytes and its sync on the disk of the receipts: {sync_us:.0} us")?;
     Ok(())
 }
 
-fn print_json(targets: &[Target], series: &[Series]) -> Result<(), Failure> {
+fn print_json(targets: &[Target], series: &[Series], sync_us: f64) -> Result<(), Failure> {
     for (target, own) in targets.iter().zip(series) {
         let ratios: Vec<_> = baselines(targets)
             .map(|clear| {
@@ -180,6 +209,16 @@ fn print_json(targets: &[Target], series: &[Series]) -> Result<(), Failure> {
             "requests_per_s": median(&own.rate),
             "server_cpu_us": median(&own.cpu_us),
             "ratios": ratios,
+        });
+        writeln!(io::stdout(), "{row}")?;
+    }
+    for (with, without) in receipts(targets) {
+        let ratio = Ratio::new(&series[with].rate, &series[without].rate);
+        let row = json!({
+            "server": targets[with].name,
+            "beside": targets[without].name,
+            "rate": { "medians": ratio.medians, "p10": ratio.low, "p90": ratio.high },
+            "sync_us": sync_us,
         });
         writeln!(io::stdout(), "{row}")?;
     }

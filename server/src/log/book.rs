@@ -26,12 +26,15 @@ pub(super) const PUBLIC: &str = "public";
 /// While a journal is read, tiles are written and hashes forgotten after so many entries.
 const STRIDE: u64 = 4096;
 
+/// Leaves whose tiles cannot be written wait in memory, some hundred bytes each. With more of them the log takes none.
+const MOST_UNPUBLISHED: u64 = if cfg!(test) { 4096 } else { 1 << 20 };
+
 pub(super) struct Book {
     records: Records,
     tree: Tree,
     files: Files,
     keys: Keys,
-    /// Where they are kept.
+    /// `None` for an operator's command, which answers nothing.
     seeds: Option<Seeds>,
     /// The newest signed checkpoint.
     note: Arc<str>,
@@ -151,15 +154,25 @@ impl Book {
         self.publish();
     }
 
-    /// From now on seeds are kept.
+    /// From now on seeds are kept, for as long as these are.
     pub(super) fn keep_seeds(&mut self, seeds: Seeds) {
         self.seeds = Some(seeds);
+    }
+
+    /// Deletes the seeds whose time is over.
+    pub(super) fn sweep_seeds(&mut self) {
+        if let Some(seeds) = &self.seeds {
+            seeds.sweep(today());
+        }
     }
 
     /// Appends entries, no more than [`BATCH`], and signs the checkpoint that covers them. `seeds` are those of some of these
     /// entries, each with its place among them. Returns the index of the first entry. Where it fails, the log is as it was.
     pub(super) fn commit(&mut self, entries: &[Hash], seeds: &[(u64, &Seed)]) -> io::Result<u64> {
         let first = self.tree.size();
+        if first - self.files.size() > MOST_UNPUBLISHED {
+            return Err(io::Error::other("the public files are too far behind"));
+        }
         if let Some(kept) = self.seeds.as_mut().filter(|_| !seeds.is_empty()) {
             kept.keep(today(), seeds.iter().map(|(place, seed)| (first + place, *seed)))?;
         }

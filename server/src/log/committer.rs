@@ -26,6 +26,9 @@ const GATHER: Duration = Duration::from_micros(500);
 /// What could not be logged is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Seeds whose time is over go so soon, whether anything is answered or not.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
 /// The most entries that wait for a disk to have room. Of answers, which are refused then, there are none among them.
 const MAXIMUM_KEPT: usize = 1 << 16;
 
@@ -64,6 +67,9 @@ pub(super) struct Committer {
     /// When the last commit began.
     committed: Instant,
     published: Instant,
+    swept: Instant,
+    /// Whether the last commit failed.
+    failing: bool,
     closed: bool,
 }
 
@@ -75,20 +81,30 @@ impl Committer {
         metrics: LogMetrics,
     ) -> Self {
         let (waiting, now) = (VecDeque::new(), Instant::now());
-        Self { book, messages, shared, metrics, waiting, committed: now, published: now, closed: false }
+        let (committed, published, swept) = (now, now, now);
+        let (failing, closed) = (false, false);
+        Self { book, messages, shared, metrics, waiting, committed, published, swept, failing, closed }
     }
 
     /// Works until it is told to close, or no one is left who could tell it anything.
     pub(super) fn run(mut self) {
         while !self.closed {
             self.receive();
-            if !self.waiting.is_empty() {
-                self.commit();
-            }
-            if !self.book.is_published() && (self.closed || self.published.elapsed() >= PUBLISH_EVERY) {
+            self.commit();
+            if !self.book.is_published() && self.published.elapsed() >= PUBLISH_EVERY {
                 self.publish();
             }
+            if self.swept.elapsed() >= SWEEP_EVERY {
+                self.book.sweep_seeds();
+                self.swept = Instant::now();
+            }
         }
+        if self.failing {
+            self.publish();
+        }
+        // What a failing disk held up is more than one commit takes.
+        while self.commit() {}
+        self.publish();
         if !self.waiting.is_empty() {
             let leaves = self.waiting.len();
             tracing::error!(leaves, "the gateway ends with leaves that could not be logged");
@@ -98,17 +114,13 @@ impl Committer {
     /// Waits for entries, or until there is something else to do, and takes those that are there.
     fn receive(&mut self) {
         let patience = if !self.waiting.is_empty() {
-            Some(RETRY)
+            if self.failing { RETRY } else { Duration::ZERO }
         } else if !self.book.is_published() {
-            Some(PUBLISH_EVERY.saturating_sub(self.published.elapsed()))
+            PUBLISH_EVERY.saturating_sub(self.published.elapsed())
         } else {
-            None
+            SWEEP_EVERY
         };
-        let first = match patience {
-            None => self.messages.recv().map_err(RecvTimeoutError::from),
-            Some(patience) => self.messages.recv_timeout(patience),
-        };
-        match first {
+        match self.messages.recv_timeout(patience) {
             Ok(message) => self.take(message),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => self.closed = true,
@@ -134,8 +146,11 @@ impl Committer {
         }
     }
 
-    /// Commits what waits, as many as one write holds: all of them are in the log, or none.
-    fn commit(&mut self) {
+    /// Commits what waits, as many as one write holds: all of them are in the log, or none. Whether there were any, and they are.
+    fn commit(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
         let started = Instant::now();
         self.committed = started;
         let count = self.waiting.len().min(BATCH);
@@ -146,8 +161,14 @@ impl Committer {
             .collect();
         let first = match self.book.commit(&entries, &seeds) {
             Ok(first) => first,
-            Err(error) => return self.fail(&error),
+            Err(error) => {
+                self.fail(&error);
+                return false;
+            }
         };
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("the transparency log can be written again");
+        }
         for (job, index) in self.waiting.drain(..count).zip(first..) {
             let Some(waiter) = job.waiter else { continue };
             // Proofs of what was appended last are never forgotten; without one, the waiter hears of a failure.
@@ -158,11 +179,15 @@ impl Committer {
             }
         }
         self.metrics.committed(count, self.book.size(), started.elapsed());
+        true
     }
 
     /// Nothing was appended. Who waits is told so; what has happened stays for the next try.
     fn fail(&mut self, error: &io::Error) {
-        tracing::error!(kind = ?error.kind(), "the transparency log could not be written: requests are refused");
+        // Said once: under load there is a failure for each request.
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(kind = ?error.kind(), "the transparency log could not be written: requests are refused");
+        }
         self.metrics.failed();
         while let Ok(message) = self.messages.try_recv() {
             self.take(message);

@@ -94,14 +94,39 @@ impl Files {
         for index in from / WIDTH..to.div_ceil(WIDTH) {
             let begin = index * WIDTH;
             let end = to.min(begin + WIDTH);
-            self.put(&path(index, end - begin), &content(begin..end)?)?;
-            if end - begin == WIDTH {
+            let bytes = content(begin..end)?;
+            self.put(&path(index, end - begin), &bytes)?;
+            if end - begin < WIDTH {
+                if from <= begin {
+                    self.mend_narrower(&path, index, end - begin, &bytes)?;
+                }
+            } else {
                 // Partial tiles may go once the full one is there.
                 let partial = self.directory.join(path(index, WIDTH) + ".p");
                 match fs::remove_dir_all(partial) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Partial tiles that were written before this one, by a process whose last files a power cut may have emptied.
+    fn mend_narrower(
+        &self,
+        path: &impl Fn(u64, u64) -> String,
+        index: u64,
+        width: u64,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let Ok(found) = fs::read_dir(self.directory.join(path(index, WIDTH) + ".p")) else { return Ok(()) };
+        for entry in found {
+            let name = entry?.file_name();
+            let narrower = name.to_str().and_then(|name| name.parse::<u64>().ok());
+            if let Some(narrower) = narrower.filter(|narrower| (1..width).contains(narrower)) {
+                let length = bytes.len() / width as usize * narrower as usize;
+                self.put(&path(index, narrower), bytes.get(..length).unwrap_or_default())?;
             }
         }
         Ok(())
@@ -159,16 +184,17 @@ pub(super) fn read_tile(directory: &Path, path: &str) -> Option<Vec<u8>> {
     if !(is_level && is_index && is_width) {
         return None;
     }
-    let tile = read(&directory.join(path), MAXIMUM_FILE);
-    let Some(width) = width.and_then(|width| width.parse::<usize>().ok()).filter(|_| tile.is_err()) else {
-        return tile.ok();
-    };
-    // A partial tile that was never written is the beginning of a wider one.
-    let each = if level == "entries" { 34 } else { 32 };
-    let full = directory.join("tile").join(level).join(index);
-    let wider = (width..256).map(|width| directory.join(format!("tile/{level}/{index}.p/{width}")));
-    let bytes = std::iter::once(full).chain(wider).find_map(|path| read(&path, MAXIMUM_FILE).ok())?;
-    bytes.get(..width * each).map(<[u8]>::to_vec)
+    // A partial tile that is not there is the beginning of a wider one.
+    let width: u64 = width.map_or(Some(WIDTH), |width| width.parse().ok())?;
+    let length = width as usize * if level == "entries" { 34 } else { 32 };
+    let full = format!("tile/{level}/{index}");
+    let wider = (width..WIDTH).map(|width| format!("{full}.p/{width}"));
+    [path.to_owned(), full.clone()].into_iter().chain(wider).find_map(|path| {
+        let mut bytes = read(&directory.join(path), MAXIMUM_FILE).ok()?;
+        let is_enough = bytes.len() >= length;
+        bytes.truncate(length);
+        is_enough.then_some(bytes)
+    })
 }
 
 fn is_decimal(text: &str) -> bool {
@@ -253,8 +279,18 @@ mod tests {
         let good = read_tile(directory.path(), "tile/0/000").unwrap();
         fs::write(directory.path().join("tile/0/000"), b"").unwrap();
         fs::remove_dir_all(directory.path().join("tile/entries")).unwrap();
+        // Partial ones of before, which a client may still ask a server of files for.
+        let narrower = |width: u64| directory.path().join(tile::path(0, 1, width));
+        fs::write(narrower(9), b"").unwrap();
+        fs::write(narrower(12), &good[..5 * 32]).unwrap();
+        let tile = read_tile(directory.path(), "tile/0/001.p/44").unwrap();
+        assert_eq!(read_tile(directory.path(), "tile/0/001.p/9").unwrap(), tile[..9 * 32], "of a wider one");
+        assert_eq!(read_tile(directory.path(), "tile/0/000"), None, "less than the path says");
         Files::open(directory.path()).unwrap().write_tiles(&tree, true).unwrap();
         assert_eq!(read_tile(directory.path(), "tile/0/000").unwrap(), good);
+        for width in [9, 12, 44] {
+            assert_eq!(fs::read(narrower(width)).unwrap(), tile[..width as usize * 32]);
+        }
         assert_eq!(read_tile(directory.path(), "tile/entries/001.p/44").unwrap().len(), 44 * 34);
     }
 }

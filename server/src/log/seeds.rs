@@ -56,12 +56,15 @@ impl Seeds {
         Ok(seeds)
     }
 
-    /// Keeps the seeds of these leaves. Where it fails, none is kept.
+    /// Keeps the seeds of these leaves, unless they are to be kept for no day. Where it fails, none is kept.
     pub(super) fn keep<'a>(
         &mut self,
         today: u64,
         seeds: impl Iterator<Item = (u64, &'a Seed)>,
     ) -> io::Result<()> {
+        if self.retention_days == 0 {
+            return Ok(());
+        }
         if self.today.as_ref().is_none_or(|day| day.number != today) {
             self.sweep(today);
             self.today = Some(self.open_day(today)?);
@@ -95,11 +98,10 @@ impl Seeds {
     }
 
     /// Deletes the files of days that are over for so long.
-    fn sweep(&self, today: u64) {
+    pub(super) fn sweep(&self, today: u64) {
         for day in days(&self.directory) {
-            if day.saturating_add(self.retention_days) < today
-                && let Err(error) = fs::remove_file(self.directory.join(day.to_string()))
-            {
+            let is_over = self.retention_days == 0 || day.saturating_add(self.retention_days) < today;
+            if is_over && let Err(error) = fs::remove_file(self.directory.join(day.to_string())) {
                 tracing::error!(kind = ?error.kind(), "seeds whose time is over could not be deleted");
             }
         }
@@ -240,7 +242,14 @@ mod tests {
         for day in first..first + 6 {
             open.keep(day, [(day, &seed(1))].into_iter()).unwrap();
         }
-        let kept = (first..first + 6).map(|day| found(directory.path(), day).is_some()).collect::<Vec<_>>();
-        assert_eq!(kept, [false, false, true, true, true, true]);
+        let kept =
+            || (first..first + 6).map(|day| found(directory.path(), day).is_some()).collect::<Vec<_>>();
+        assert_eq!(kept(), [false, false, true, true, true, true]);
+        open.sweep(first + 6);
+        assert_eq!(kept(), [false, false, false, true, true, true], "without an answer too");
+        let mut none = Seeds::open(directory.path(), Zeroizing::new([7; 32]), 0).unwrap();
+        none.keep(first + 6, [(9, &seed(1))].into_iter()).unwrap();
+        assert_eq!(kept(), [false; 6], "no day is none, not even today");
+        assert_eq!(found(directory.path(), 9), None);
     }
 }

@@ -238,6 +238,47 @@ async fn a_rotation_is_signed_by_both_keys_and_announced_by_the_old_one() {
     check_public(directory.path(), &new);
 }
 
+#[test]
+fn where_the_public_files_cannot_follow_the_log_stops_before_memory_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    make(&path).unwrap();
+    let mut book = Book::open(&path, None).unwrap();
+    // A file stands where a directory must be made.
+    let obstacle = path.join("public/tile");
+    fs::write(&obstacle, b"").unwrap();
+    let batch: Vec<Hash> = (0..256).map(records::tests::entry).collect();
+    let mut commits = 0;
+    while book.commit(&batch, &[]).is_ok() {
+        book.publish();
+        assert!(!book.is_published());
+        commits += 1;
+    }
+    assert_eq!(commits, 4096 / 256 + 1);
+    fs::remove_file(&obstacle).unwrap();
+    book.publish();
+    assert!(book.is_published());
+    assert_eq!(book.commit(&batch, &[]).unwrap(), commits * 256);
+}
+
+#[tokio::test]
+async fn all_that_a_failing_disk_held_up_is_logged_before_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = Open::new(directory.path()).unwrap();
+    let key = open.key();
+    let obstacle = public(directory.path()).join("tile");
+    fs::write(&obstacle, b"").unwrap();
+    (0..6000_u16).for_each(|number| open.log.record(&open.leaf(number as u8)));
+    assert!(open.log.append(open.log.coming(), open.leaf(1), seed()).await.is_err(), "the log has stopped");
+    fs::remove_file(&obstacle).unwrap();
+    open.close();
+    assert_eq!(
+        check_public(directory.path(), &key).len(),
+        6000,
+        "and what it held is more than one commit takes"
+    );
+}
+
 /// How long a log of a million leaves takes to open: `cargo test --release -p tiresias-server million -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -249,6 +290,9 @@ fn a_log_of_a_million_leaves_opens() {
     let entries: Vec<Hash> = (0..1_000_000_u64).map(records::tests::entry).collect();
     for batch in entries.chunks(256) {
         book.commit(batch, &[]).unwrap();
+        if book.size().is_multiple_of(4096) {
+            book.publish();
+        }
     }
     drop(book);
     for what in ["tiles are made", "tiles are there"] {

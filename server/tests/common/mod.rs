@@ -71,7 +71,7 @@ pub(crate) struct Setup {
     settings: String,
     flags: Vec<String>,
     self_signed: bool,
-    shell: Option<&'static str>,
+    shell: Option<String>,
 }
 
 impl Setup {
@@ -134,8 +134,8 @@ impl Setup {
     }
 
     /// What a shell does first in the gateway's process.
-    pub(crate) fn after(mut self, shell: &'static str) -> Self {
-        self.shell = Some(shell);
+    pub(crate) fn after(mut self, shell: impl Into<String>) -> Self {
+        self.shell = Some(shell.into());
         self
     }
 
@@ -174,7 +174,8 @@ impl Setup {
         self.refused()
     }
 
-    fn refused(&self) -> (Option<i32>, String) {
+    /// The same, and it may be started again.
+    pub(crate) fn refused(&self) -> (Option<i32>, String) {
         let (mut child, ready, log) = self.spawn();
         if !ready.is_empty() {
             child.kill().unwrap();
@@ -184,10 +185,26 @@ impl Setup {
         (status.code(), log.end())
     }
 
+    /// Starts it and ends it as a crash would, so long afterwards: most likely before it is ready.
+    pub(crate) fn crash_early(&self, after: Duration) {
+        let mut child = self.launch();
+        thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     fn spawn(&self) -> (Child, String, Log) {
+        let mut child = self.launch();
+        let log = Log::of(child.stderr.take().unwrap());
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        (child, ready, log)
+    }
+
+    fn launch(&self) -> Child {
         let settings = self.path("gateway.toml");
         fs::write(&settings, &self.settings).unwrap();
-        let mut serve = match self.shell {
+        let mut serve = match &self.shell {
             None => Command::new(program()),
             Some(shell) => {
                 let mut command = Command::new("sh");
@@ -205,11 +222,7 @@ impl Setup {
         }
         serve.args(&self.flags).env_remove("RUST_LOG").env_remove("TIRESIAS_LOG");
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = serve.spawn().unwrap();
-        let log = Log::of(child.stderr.take().unwrap());
-        let mut ready = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        (child, ready, log)
+        serve.spawn().unwrap()
     }
 }
 

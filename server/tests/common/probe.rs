@@ -12,7 +12,7 @@ use tiresias_keys::Digest;
 
 use crate::common::{
     Gateway, Setup,
-    http::{Reply, request},
+    http::{Reply, head, request},
     rows,
 };
 
@@ -99,6 +99,15 @@ impl Probe {
     pub(crate) fn infer_elements(&self, elements: &[&[u8]]) -> Vec<u8> {
         let binary = binary(elements);
         infer(INFER, &self.form(elements.len(), binary.len()).to_string(), &binary)
+    }
+
+    /// The good request, which leaves the connection open.
+    pub(crate) fn kept_alive(&self) -> Vec<u8> {
+        let binary = binary(&[&self.element]);
+        let form = self.form(1, binary.len()).to_string();
+        let (length, header_length) = ((form.len() + binary.len()).to_string(), form.len().to_string());
+        let headers = [("host", "localhost"), ("content-length", &*length), (HEADER_LENGTH, &*header_length)];
+        [head("POST", INFER, &headers).as_slice(), form.as_bytes(), &binary].concat()
     }
 
     /// A request with the good element and a changed JSON part.
