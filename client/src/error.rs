@@ -40,6 +40,17 @@ pub enum Error {
         /// Scans that were read.
         read: usize,
     },
+    /// A report that cannot be made.
+    #[error(transparent)]
+    Report(#[from] tiresias_report::Error),
+    /// Some scans have no report in one of the forms.
+    #[error("{failed} of {read} scans have no DICOM structured report; all else is done")]
+    SomeReports {
+        /// How many.
+        failed: usize,
+        /// Scans that were read.
+        read: usize,
+    },
     /// A response that is no answer to our request.
     #[error("the response was refused: {0}")]
     Response(#[from] tiresias_keys::Error),
@@ -224,6 +235,8 @@ impl Error {
             Self::NoMaps => "no_maps",
             Self::Scans(_) => "scans",
             Self::SomeScans { .. } => "some_scans",
+            Self::Report(error) => error.code(),
+            Self::SomeReports { .. } => "some_reports",
             Self::Response(error) => error.code(),
             Self::SecretKey(_) => "secret_key",
             Self::Url => "bad_url",

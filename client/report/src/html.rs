@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::{Bars, Drift, HeatMap, Outcome, Report, heat};
+use crate::{
+    Bars, Drift, Evidence, HeatMap, Outcome, Report, Verdict, heat,
+    report::{CAUTION, NONE},
+};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -32,8 +35,11 @@ pub fn html(report: &Report) -> String {
         range(&mut page, drift);
     }
     model(&mut page, report);
+    if let Some(found) = &report.evidence {
+        evidence(&mut page, found);
+    }
     page.push_str(WHO_SAW_WHAT);
-    page.push_str(DECISION);
+    decision(&mut page);
     page.push_str("</main>\n</body>\n</html>\n");
     page
 }
@@ -60,22 +66,24 @@ fn header(page: &mut String, report: &Report) {
             }
         }
     }
-    fact(page, "Computed", &report.computed_at);
+    fact(page, "Computed", &report.computed_at.words());
     page.push_str("</dl>\n</header>\n");
 }
 
 fn result(page: &mut String, report: &Report) {
-    let is_review = report.review.is_some();
+    let is_review = report.review.is_some() || report.is_withheld();
     let class = if is_review { " class=\"review\"" } else { "" };
     let _ = writeln!(page, "<section id=\"result\"{class}>\n<h2>Result</h2>");
-    if let Some(reason) = &report.review {
-        let _ = writeln!(page, "<p class=\"label\">Review</p>\n<p>A human decides: {}</p>", text(reason));
+    if is_review {
+        let reason =
+            report.review.as_ref().map_or_else(String::new, |review| format!(": {}", review.reason()));
+        let _ = writeln!(page, "<p class=\"label\">Review</p>\n<p>A human decides{}</p>", text(&reason));
     }
     let computed =
         if is_review { "<p class=\"computed\">The computation said: " } else { "<p class=\"label\">" };
     match &report.outcome {
         Outcome::Scores { label, margin, scores } => {
-            let label = label.as_deref().unwrap_or("none of the classes");
+            let label = label.as_deref().unwrap_or(NONE);
             let _ = writeln!(page, "{computed}{}</p>\n<p>Margin {margin:.3}</p>", text(label));
             page.push_str(
                 "<table><caption>Scores</caption><thead><tr><th scope=\"col\">Class</th>\
@@ -91,9 +99,15 @@ fn result(page: &mut String, report: &Report) {
         }
         Outcome::Class(None) => {}
         Outcome::Findings(findings) => {
-            page.push_str(
-                "<table><caption>Findings</caption><thead><tr><th scope=\"col\">Finding</th>\
-                           <th scope=\"col\">Present</th></tr></thead><tbody>\n",
+            let caption = if report.is_withheld() {
+                "What the computation said, which is no result"
+            } else {
+                "Findings"
+            };
+            let _ = writeln!(
+                page,
+                "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Finding</th>\
+                 <th scope=\"col\">Present</th></tr></thead><tbody>"
             );
             for (class, found) in findings {
                 let (mark, word) = match found {
@@ -201,13 +215,7 @@ fn contributions(page: &mut String, bars: &Bars) {
 fn range(page: &mut String, drift: &Drift) {
     let class = if drift.is_far_out { " class=\"review\"" } else { "" };
     let _ = writeln!(page, "<section id=\"range\"{class}>\n<h2>Is this a usual scan for the model?</h2>");
-    let verdict = match drift.is_far_out {
-        true => {
-            "No. It lies far from those that the model was calibrated on, and its result is not to be relied on."
-        }
-        false => "Yes, as far as its features tell.",
-    };
-    let _ = writeln!(page, "<p>{verdict}</p>\n<dl>");
+    let _ = writeln!(page, "<p>{}</p>\n<dl>", drift.verdict());
     fact(page, "Values outside the calibrated range", &format!("{} of {}", drift.outside, drift.values));
     fact(
         page,
@@ -240,12 +248,31 @@ fn model(page: &mut String, report: &Report) {
     page.push_str("</dl>\n</section>\n");
 }
 
+fn evidence(page: &mut String, evidence: &Evidence) {
+    let class = if evidence.verdict == Verdict::Invalid { " class=\"review\"" } else { "" };
+    let _ = writeln!(page, "<section id=\"evidence\"{class}>\n<h2>Evidence</h2>");
+    let (verdict, reason) = (evidence.verdict.name(), text(&evidence.reason));
+    let _ = writeln!(page, "<p><strong>{verdict}</strong>: {reason}</p>\n<dl>");
+    for (name, value) in evidence.facts() {
+        fact(page, name, &value);
+    }
+    page.push_str("</dl>\n</section>\n");
+}
+
+fn decision(page: &mut String) {
+    let _ = writeln!(
+        page,
+        "<section id=\"decision\">\n<h2>Decision by a clinician</h2>\n<p>{CAUTION}</p>\n<div class=\"sign\"><p>I agree \
+         &#9744; &nbsp; I disagree &#9744; &nbsp; because</p><p>Name</p><p>Date, signature</p></div>\n</section>"
+    );
+}
+
 fn fact(page: &mut String, name: &str, value: &str) {
     let _ = writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", text(name), text(value));
 }
 
 /// Text between tags and in quoted attributes.
-fn text(plain: &str) -> String {
+pub(crate) fn text(plain: &str) -> String {
     let mut escaped = String::with_capacity(plain.len());
     for character in plain.chars() {
         match character {
@@ -254,23 +281,23 @@ fn text(plain: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Controls, and marks that turn the direction of text around.
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                escaped.push(' ');
-            }
+            other if is_unseen(other) => escaped.push(' '),
             other => escaped.push(other),
         }
     }
     escaped
 }
 
+/// Controls, and marks that turn the direction of text around.
+pub(crate) fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 const WHO_SAW_WHAT: &str = "<section id=\"privacy\">\n<h2>Who saw what</h2>\n<p>The scan, its features and this result were \
     seen on this machine alone. The gateway computed on encrypted numbers and has no key that decrypts them.</p>\n</section>\n";
-
-const DECISION: &str = "<section id=\"decision\">\n<h2>Decision by a clinician</h2>\n<p>This was computed by software, which \
-    is no medical device and can be wrong. It is one input to a decision that a clinician makes and signs.</p>\n\
-    <div class=\"sign\"><p>I agree &#9744; &nbsp; I disagree &#9744; &nbsp; because</p><p>Name</p><p>Date, signature</p></div>\n\
-    </section>\n";
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
 
 pub(crate) mod ask;
+mod report;
 mod scans;
 
 use std::sync::Arc;
