@@ -51,15 +51,15 @@ fn header(page: &mut String, report: &Report) {
     let _ = writeln!(page, "<h1>{}</h1>\n<dl>", text(&report.source));
     if let Some(study) = &report.study {
         for (name, value) in [
-            ("Patient", &study.patient_name.replace('^', " ")),
+            ("Patient", &name(&study.patient_name)),
             ("Patient ID", &study.patient_id),
-            ("Born", &study.patient_birth_date),
+            ("Born", &day(&study.patient_birth_date)),
             ("Sex", &study.patient_sex),
             ("Accession", &study.accession_number),
             ("Examination", &study.study_description),
-            ("Date", &study.study_date),
+            ("Date", &day(&study.study_date)),
             ("Modality", &study.modality),
-            ("Referred by", &study.referring_physician.replace('^', " ")),
+            ("Referred by", &name(&study.referring_physician)),
         ] {
             if !value.is_empty() {
                 fact(page, name, value);
@@ -154,7 +154,7 @@ fn legend(page: &mut String, map: &HeatMap) {
     page.push_str("<p id=\"legend\"><span>");
     let _ = write!(
         page,
-        "{low:.3}</span><svg viewBox=\"0 0 100 6\" role=\"img\" aria-label=\"scale, from low to high\">"
+        "{low:.3}</span><svg viewBox=\"0 0 100 6\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"scale, from low to high\">"
     );
     for step in 0..50 {
         let [red, green, blue] = heat::colour(f64::from(step) / 49.0).map(|part| (part * 255.0).round());
@@ -269,6 +269,17 @@ fn decision(page: &mut String) {
 
 fn fact(page: &mut String, name: &str, value: &str) {
     let _ = writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", text(name), text(value));
+}
+
+/// DICOM's names have parts and ways to be written.
+fn name(name: &str) -> String {
+    name.replace('^', " ").replace('=', " / ")
+}
+
+/// DICOM's dates as people read them; anything else as it is.
+fn day(date: &str) -> String {
+    let is_day = date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit());
+    if is_day { format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]) } else { date.to_owned() }
 }
 
 /// Text between tags and in quoted attributes.

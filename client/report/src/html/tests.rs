@@ -23,6 +23,8 @@ fn full() -> Report {
         study: Some(Study {
             patient_name: "Doe^Jane\u{202e}".into(),
             patient_id: "42".into(),
+            patient_birth_date: "19610504".into(),
+            study_date: "2026.11.23".into(),
             ..Study::default()
         }),
         model: ModelFacts {
@@ -62,6 +64,8 @@ fn every_part_is_there_and_nothing_from_elsewhere() {
         "id=\"privacy\"",
         "id=\"decision\"",
         "Doe Jane",
+        "<dd>1961-05-04</dd>",
+        "<dd>2026.11.23</dd>",
         "Margin 1.750",
         "For research.",
         "+1.500",
