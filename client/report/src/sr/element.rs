@@ -95,8 +95,10 @@ pub(super) fn number(tag: Tag, value: u32) -> Element {
 
 /// DS: a number in at most 16 characters.
 pub(super) fn decimal(tag: Tag, value: f64) -> Element {
-    let whole = [value.to_string(), format!("{value:e}")];
-    let mut forms = whole.into_iter().chain((0..=9).rev().map(|digits| format!("{value:.digits$e}")));
+    let is_handy = (1e-4..1e12).contains(&value.abs());
+    let plain = (0..=14).rev().filter(|_| is_handy).map(|digits| format!("{value:.digits$}"));
+    let short = (0..=9).rev().map(|digits| format!("{value:.digits$e}"));
+    let mut forms = [value.to_string(), format!("{value:e}")].into_iter().chain(plain).chain(short);
     element(tag, VR::DS, forms.find(|form| form.len() <= 16).unwrap_or_default())
 }
 
@@ -147,6 +149,21 @@ mod tests {
         assert_eq!(shown(&code_string(tags::PATIENT_SEX, "female")), "");
         let names = shown(&name(tags::PATIENT_NAME, "Doe^Jane=\u{5c71}\u{7530}^\u{592a}\u{90ce}=c=d"));
         assert_eq!(names, "Doe^Jane=\u{5c71}\u{7530}^\u{592a}\u{90ce}=c");
+    }
+
+    #[test]
+    fn decimals_are_written_as_people_write_them() {
+        for (value, text) in [
+            (1.25, "1.25"),
+            (-0.5, "-0.5"),
+            (0.0, "0"),
+            (0.940_999_802_641_981_2, "0.94099980264198"),
+            (-12_345.678_901_234_567, "-12345.678901235"),
+            (1e-300, "1e-300"),
+            (-1.0 / 3.0 * 1e-7, "-3.333333333e-8"),
+        ] {
+            assert_eq!(shown(&decimal(tags::NUMERIC_VALUE, value)), text);
+        }
     }
 
     proptest! {
