@@ -121,7 +121,7 @@ impl Item {
     }
 
     /// How it stands to the item above.
-    pub(super) fn as_child(mut self, relationship: &str) -> Self {
+    pub(super) fn under(mut self, relationship: &str) -> Self {
         self.0.push(code_string(tags::RELATIONSHIP_TYPE, relationship));
         self
     }
@@ -146,17 +146,17 @@ pub(super) fn root(report: &Report, study: &Study) -> Item {
     let (modifies, observes) = ("HAS CONCEPT MOD", "HAS OBS CONTEXT");
     let (model, language) = (&report.model, Code::new("en", "RFC5646", "English"));
     let observer =
-        |value: &str, meaning: &str, text: &str| Item::text(&dcm(value, meaning), text).as_child(observes);
+        |value: &str, meaning: &str, text: &str| Item::text(&dcm(value, meaning), text).under(observes);
     let procedure = dcm("121058", "Procedure reported");
     let mut children = vec![
-        Item::code(&dcm("121049", "Language of Content Item and Descendants"), &language).as_child(modifies),
-        Item::code(&dcm("121005", "Observer Type"), &dcm("121007", "Device")).as_child(observes),
-        Item::uid(&dcm("121012", "Device Observer UID"), &device_id(report).uid()).as_child(observes),
+        Item::code(&dcm("121049", "Language of Content Item and Descendants"), &language).under(modifies),
+        Item::code(&dcm("121005", "Observer Type"), &dcm("121007", "Device")).under(observes),
+        Item::uid(&dcm("121012", "Device Observer UID"), &device_id(report).uid()).under(observes),
         observer("121013", "Device Observer Name", &model.name),
         observer("121014", "Device Observer Manufacturer", MAKER),
         observer("121015", "Device Observer Model Name", &model.name),
         observer("121016", "Device Observer Serial Number", &model.config_id),
-        Item::code(&procedure, &procedure_of(&study.modality)).as_child(modifies),
+        Item::code(&procedure, &procedure_of(&study.modality)).under(modifies),
     ];
     children.extend(measurements::containers(report, study));
     Item::container(&dcm("126000", "Imaging Measurement Report"), Some("1500"), children)

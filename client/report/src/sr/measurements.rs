@@ -9,11 +9,11 @@ const CONTAINS: &str = "CONTAINS";
 
 /// The two containers.
 pub(super) fn containers(report: &Report, study: &Study) -> [Item; 2] {
-    let group = group(report, study).as_child(CONTAINS);
+    let group = group(report, study).under(CONTAINS);
     let measurements = Item::container(&dcm("126010", "Imaging Measurements"), None, vec![group]);
     let evaluations = Code::new("C0034375", "UMLS", "Qualitative Evaluations");
     let evaluations = Item::container(&evaluations, None, comments(report));
-    [measurements.as_child(CONTAINS), evaluations.as_child(CONTAINS)]
+    [measurements.under(CONTAINS), evaluations.under(CONTAINS)]
 }
 
 fn group(report: &Report, study: &Study) -> Item {
@@ -21,15 +21,15 @@ fn group(report: &Report, study: &Study) -> Item {
     let tracking = dcm("112040", "Tracking Unique Identifier");
     let mut items = vec![
         Item::text(&dcm("112039", "Tracking Identifier"), &format!("Computed finding of {}", model.name))
-            .as_child("HAS OBS CONTEXT"),
-        Item::uid(&tracking, &report.id.part("finding").uid()).as_child("HAS OBS CONTEXT"),
+            .under("HAS OBS CONTEXT"),
+        Item::uid(&tracking, &report.id.part("finding").uid()).under("HAS OBS CONTEXT"),
     ];
-    items.extend(finding(report).map(|item| item.as_child(CONTAINS)));
+    items.extend(finding(report).map(|item| item.under(CONTAINS)));
     items.extend(algorithm(report));
-    items.extend(scores(report).into_iter().map(|item| item.as_child(CONTAINS)));
-    items.extend(findings(report).into_iter().map(|item| item.as_child(CONTAINS)));
+    items.extend(scores(report).into_iter().map(|item| item.under(CONTAINS)));
+    items.extend(findings(report).into_iter().map(|item| item.under(CONTAINS)));
     let source = dcm("121112", "Source of Measurement");
-    items.push(Item::image(&source, study, report.frame).as_child(CONTAINS));
+    items.push(Item::image(&source, study, report.frame).under(CONTAINS));
     Item::container(&dcm("125007", "Measurement Group"), Some("1501"), items)
 }
 
@@ -84,12 +84,12 @@ fn algorithm(report: &Report) -> Vec<Item> {
         Item::text(&dcm("111003", "Algorithm Version"), &model.version.to_string()),
     ];
     let items = items.into_iter().chain(parameters.into_iter().flatten().map(parameter));
-    items.map(|item| item.as_child("HAS CONCEPT MOD")).collect()
+    items.map(|item| item.under("HAS CONCEPT MOD")).collect()
 }
 
 /// In words, the review first.
 fn comments(report: &Report) -> Vec<Item> {
-    let comment = |text: String| Item::text(&dcm("121106", "Comment"), &text).as_child(CONTAINS);
+    let comment = |text: String| Item::text(&dcm("121106", "Comment"), &text).under(CONTAINS);
     report.notes().into_iter().map(comment).collect()
 }
 
