@@ -6,6 +6,7 @@ mod files;
 mod gateway;
 mod infer;
 mod scans;
+mod witness;
 
 use clap::{Parser, Subcommand};
 
@@ -15,6 +16,7 @@ pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
+pub use witness::WitnessArgs;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]
@@ -62,6 +64,15 @@ pub enum Command {
     Enroll(EnrollArgs),
     /// Print the digest of a backbone, or write its features of scans
     Backbone(BackboneArgs),
+    /// Cosign the checkpoints of other parties' transparency logs, so that none can show two histories
+    ///
+    /// Serves `POST /add-checkpoint` of c2sp.org/tlog-witness, and GET /health. When it listens, prints one line with its
+    /// address and the key that verifies its cosignatures.
+    #[command(
+        override_usage = "tiresias witness [OPTIONS] --name <NAME> --data <DIR> --listen <ADDR> --log-key <KEY>...\n       \
+                          tiresias witness [--name <NAME>] --data <DIR> --show-key"
+    )]
+    Witness(WitnessArgs),
     /// Print completions for a shell
     Completions {
         /// The shell

@@ -6,3 +6,4 @@ pub mod demo;
 pub mod encrypt;
 pub mod enroll;
 pub mod infer;
+pub mod witness;

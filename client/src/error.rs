@@ -163,6 +163,9 @@ pub enum Error {
         /// Vectors encrypted.
         expected: usize,
     },
+    /// A witness could not be opened or run.
+    #[error(transparent)]
+    Witness(#[from] crate::witness::Error),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -250,6 +253,7 @@ impl Error {
             Self::State => "state",
             Self::KeyFile { .. } => "key_file",
             Self::AnswerCount { .. } => "answer_count",
+            Self::Witness(error) => error.code(),
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

@@ -14,6 +14,9 @@ use crate::Error;
 /// Memory for a secret that is not read from a file of known length, such as a pipe.
 const UNKNOWN_LENGTH: u64 = 64 << 10;
 
+/// How the names of files begin that are being written, and that a crash may leave.
+pub(crate) const UNFINISHED: &str = ".tiresias-";
+
 /// Names the file that an operation failed on.
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     |source| Error::Io { path: path.to_owned(), source }
@@ -71,7 +74,7 @@ pub(crate) enum Readers {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], readers: Readers, replace: bool) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".tiresias-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     {
         let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
@@ -123,6 +126,25 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
         }
     }
     Ok(file)
+}
+
+/// Why a file with a secret is not its user's alone, if it is not.
+pub(crate) fn exposure(file: &File) -> io::Result<Option<&'static str>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = file.metadata()?;
+        if found.mode() & 0o077 != 0 {
+            return Ok(Some("other users can reach the key file: chmod 600 it"));
+        }
+        // Whose file it is knows the key, or chose it.
+        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+            return Ok(Some("the key file belongs to another user"));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(None)
 }
 
 /// Makes a new name in a directory survive a crash.

@@ -87,17 +87,8 @@ impl KeyFile {
         passphrase: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<Self, Error> {
         let file = files::open_own_to_read(path)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            let found = file.metadata().map_err(files::at(path))?;
-            if found.mode() & 0o077 != 0 {
-                return Err(fault(path, "other users can reach the key file: chmod 600 it"));
-            }
-            // Whose file it is knows the key, or chose it.
-            if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
-                return Err(fault(path, "the key file belongs to another user"));
-            }
+        if let Some(reason) = files::exposure(&file).map_err(files::at(path))? {
+            return Err(fault(path, reason));
         }
         let mut bytes = files::read_secret(&file, path, MAXIMUM_BYTES)?;
         let mut protection = Protection::FileMode;

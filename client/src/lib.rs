@@ -18,8 +18,9 @@
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `demo`.
-//! 8. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 7. [`witness`]: a second party's part, which cosigns a gateway's log.
+//! 8. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `backbone`, `witness`, `demo`.
+//! 9. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -40,6 +41,7 @@ pub mod scans;
 mod sealed;
 pub mod state;
 pub mod stop;
+pub mod witness;
 
 pub use diagnosis::Model;
 pub use error::Error;

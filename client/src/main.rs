@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll and backbone.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, backbone and witness.
 
 use std::{
     io::{self, Write as _},
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,
             Command::Backbone(args) => commands::backbone::run(args),
+            Command::Witness(args) => commands::witness::run(args).await,
             Command::Completions { shell } => {
                 clap_complete::generate(*shell, &mut Cli::command(), "tiresias", &mut io::stdout().lock());
                 Ok(())

@@ -16,6 +16,7 @@
 //! 6. [`leaf`]: what is logged of an event.
 //! 7. [`commitment`]: the hashes in a leaf.
 //! 8. [`receipt`]: a leaf with its proof.
+//! 9. [`witness`]: what a log and its witnesses say to each other.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
@@ -27,6 +28,7 @@ pub mod note;
 pub mod reader;
 pub mod receipt;
 pub mod tile;
+pub mod witness;
 
 pub use checkpoint::Checkpoint;
 pub use error::Error;

@@ -10,7 +10,7 @@ use tiresias_keys::KeyId;
 use super::*;
 
 fn policy() -> LogPolicy {
-    LogPolicy { enabled: true, origin: None, retention_days: 30 }
+    LogPolicy { enabled: true, origin: None, retention_days: 30, witnesses: None }
 }
 
 fn seed() -> Seed {
@@ -245,7 +245,7 @@ fn a_log_of_a_million_leaves_opens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     make(&path).unwrap();
-    let mut book = Book::open(&path, None).unwrap();
+    let mut book = Book::open(&path, None, None).unwrap();
     let entries: Vec<Hash> = (0..1_000_000_u64).map(records::tests::entry).collect();
     for batch in entries.chunks(256) {
         book.commit(batch, &[]).unwrap();
@@ -253,7 +253,7 @@ fn a_log_of_a_million_leaves_opens() {
     drop(book);
     for what in ["tiles are made", "tiles are there"] {
         let started = std::time::Instant::now();
-        let book = Book::open(&path, None).unwrap();
+        let book = Book::open(&path, None, None).unwrap();
         assert!(book.is_published() && book.size() == 1_000_000);
         let line = format!("{what}: {:?}\n", started.elapsed());
         io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();

@@ -163,7 +163,8 @@ impl Setup {
         self.refused()
     }
 
-    fn refused(&self) -> (Option<i32>, String) {
+    /// The same, for one that may be started later.
+    pub(crate) fn refused(&self) -> (Option<i32>, String) {
         let (mut child, ready, log) = self.spawn();
         if !ready.is_empty() {
             child.kill().unwrap();
