@@ -17,6 +17,7 @@ pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
 pub use witness::WitnessArgs;
+pub(crate) use witness::log_key;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use tiresias_evidence::NoteVerifier;
 
 use crate::{
     Error,
-    cli::{WitnessArgs, witness::log_key},
+    cli::{WitnessArgs, log_key},
     files, output,
     stop::Stop,
     witness::{Server, Witness},
