@@ -216,7 +216,9 @@ pub(crate) fn warn_forked_log(evidence: &Path) {
     let evidence = evidence.display();
     warn(
         "log_forked",
-        &format!("a checkpoint with a log's signature does not continue the one before, or came with a wrong proof: {evidence}"),
+        &format!(
+            "a checkpoint with a log's signature does not continue the one before, or came with a wrong proof: {evidence}"
+        ),
     );
 }
 
@@ -227,7 +229,10 @@ pub(crate) fn warn_witness_failed(error: &crate::witness::Error) {
 
 /// Says that what a witness is asked and answers can be kept from it on the way.
 pub(crate) fn warn_plain_http() {
-    warn("plain_http", "without --tls-cert and --tls-key the witness speaks plain HTTP, and not on this machine alone");
+    warn(
+        "plain_http",
+        "without --tls-cert and --tls-key the witness speaks plain HTTP, and not on this machine alone",
+    );
 }
 
 fn warn(code: &str, text: &str) {

@@ -79,7 +79,7 @@ fn the_protocol_is_spoken_as_specified() {
     for (body, status) in [
         (other_log, 404),
         (forged, 403),
-        (submission(1, 2, 0).replace(" Q", " R").replace(" R", " Q").replacen("\n2\n", "\n3\n", 1), 403),
+        (submission(1, 2, 0).replacen("\n2\n", "\n3\n", 1), 403),
         (submission(1, 1, 9), 422),
         (submission(1, 2, 9), 422),
         (submission(1, 2, 0).replacen("old 1", "old 01", 1), 400),
@@ -114,10 +114,14 @@ fn hostile_requests_are_refused_and_harm_no_one() {
     for (what, status, expected) in [
         ("too long", witness.post(&large).status, 413),
         ("a length that is none", post(&[close, ("content-length", "x")], b"").unwrap_or(400), 400),
-        ("chunks without end", {
-            let chunk = [b"ffff\r\n".as_slice(), &large[..0xffff], b"\r\n"].concat();
-            post(&[close, ("transfer-encoding", "chunked")], &chunk.repeat(3)).unwrap()
-        }, 413),
+        (
+            "chunks without end",
+            {
+                let chunk = [b"ffff\r\n".as_slice(), &large[..0xffff], b"\r\n"].concat();
+                post(&[close, ("transfer-encoding", "chunked")], &chunk.repeat(3)).unwrap()
+            },
+            413,
+        ),
         ("no text", witness.post(&[0xff; 300]).status, 400),
         ("zeros", witness.post(&[0; 300]).status, 400),
         ("another path", witness.send(&request("POST", "/", &[], good.as_bytes())).unwrap().status, 404),
@@ -151,7 +155,7 @@ fn hostile_requests_are_refused_and_harm_no_one() {
 /// Crashes a witness while several histories are pressed on it; whatever it ever cosigned is one history.
 #[test]
 fn no_crash_makes_it_cosign_two_histories() {
-    for round in 0..8_u64 {
+    for round in 0..24_u64 {
         let directory = tempfile::tempdir().unwrap();
         let mut witness = WitnessProcess::start(directory.path(), &note_key(), &[]);
         let process = witness.process().to_string();
@@ -172,7 +176,7 @@ fn no_crash_makes_it_cosign_two_histories() {
             };
             let pressing: Vec<_> = (0..4).map(press).collect();
             // At another moment in each round, from before the first answer to behind the last one.
-            thread::sleep(std::time::Duration::from_micros(700 * round));
+            thread::sleep(std::time::Duration::from_micros(250 * round));
             let killed = std::process::Command::new("kill").args(["-KILL", &process]).status().unwrap();
             assert!(killed.success());
             pressing.into_iter().flat_map(|pressing| pressing.join().unwrap()).collect()
@@ -182,7 +186,9 @@ fn no_crash_makes_it_cosign_two_histories() {
         let mut all = cosigned.clone();
         // What is on the disk may have been cosigned for someone who did not hear it.
         for history in 0..4 {
-            if let Some(kept) = &kept && *kept == checkpoint(kept.size, history) {
+            if let Some(kept) = &kept
+                && *kept == checkpoint(kept.size, history)
+            {
                 all.push((kept.size, history));
             }
         }
@@ -217,7 +223,10 @@ fn its_operator_is_told_what_is_wrong() {
         (vec!["--data", &data], (Some(2), None)),
         (vec!["--data", &data, "--listen", "127.0.0.1:0", "--log-key", "x"], (Some(2), None)),
         (vec!["--data", &data, "--listen", "127.0.0.1:0", "--log-key", witness_key], (Some(2), None)),
-        (vec!["--data", &data, "--listen", "127.0.0.1:0", "--log-key", &log, "--tls-cert", "c"], (Some(2), None)),
+        (
+            vec!["--data", &data, "--listen", "127.0.0.1:0", "--log-key", &log, "--tls-cert", "c"],
+            (Some(2), None),
+        ),
         (vec!["--data", &data, "--listen", "127.0.0.1:0"], (Some(2), Some("usage"))),
         (vec!["--data", &data, "--listen", "127.0.0.1:0", "--log-keys", &data], (Some(1), Some("io"))),
         (
@@ -243,7 +252,8 @@ fn its_operator_is_told_what_is_wrong() {
     assert_eq!(witness.post(submission(0, 1, 0).as_bytes()).status, 200);
     drop(witness);
     let files = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
-    let record = files.into_iter().find(|path| path.extension().is_some_and(|is| is == "checkpoint")).unwrap();
+    let record =
+        files.into_iter().find(|path| path.extension().is_some_and(|is| is == "checkpoint")).unwrap();
     fs::write(&record, "").unwrap();
     assert_eq!(refusal(&start), (Some(1), "witness_damaged".to_owned()));
 }

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Gateway, HANG, Setup};
+use common::{Gateway, HANG, Setup, gateway_command};
 use probe::Probe;
 use public_log::{PublicLog, answer, key_of, receipt};
 use tempfile::TempDir;
@@ -40,7 +40,11 @@ fn with_settings(mut gateway: Gateway, settings: &str) -> Probe {
 }
 
 fn ask(probe: &Probe) -> Receipt {
-    receipt(&answer(&probe.gateway.send(&probe.infer_many(1)).unwrap()).0)
+    send(&probe.gateway, &probe.infer_many(1))
+}
+
+fn send(gateway: &Gateway, request: &[u8]) -> Receipt {
+    receipt(&answer(&gateway.send(request).unwrap()).0)
 }
 
 /// The published checkpoint, and whether the witness has cosigned it.
@@ -93,8 +97,7 @@ fn what_is_published_is_cosigned_under_load_and_to_the_end() {
     // Over TLS, with the certificate that the gateway made for trials.
     let tls = |name: &str| gateway.certificate(name).to_str().unwrap().to_owned();
     let (cert, key) = (tls("server.pem"), tls("server-key.pem"));
-    let mut witness =
-        WitnessProcess::start(data.path(), &log_key, &["--tls-cert", &cert, "--tls-key", &key]);
+    let mut witness = WitnessProcess::start(data.path(), &log_key, &["--tls-cert", &cert, "--tls-key", &key]);
     assert!(witness.url.starts_with("https://"), "{}", witness.url);
     let port = witness.url.rsplit_once(':').unwrap().1;
     let settings = setting(&format!("https://localhost:{port}"), &witness.key);
@@ -103,12 +106,12 @@ fn what_is_published_is_cosigned_under_load_and_to_the_end() {
     let first = wait_for(gateway, &witness.key, |_, cosigned| cosigned);
 
     // Under load it is always a cosigned one, and it goes on; also over a crash of the witness.
-    let done = AtomicBool::new(false);
+    let (done, request) = (AtomicBool::new(false), probe.infer_many(1));
     let (receipts, seen) = thread::scope(|scope| {
         let asking = scope.spawn(|| {
             let mut receipts = Vec::new();
             while !done.load(Ordering::Acquire) {
-                receipts.push(ask(&probe));
+                receipts.push(send(gateway, &request));
             }
             receipts
         });
@@ -167,7 +170,8 @@ fn a_published_checkpoint_has_its_tiles_while_the_log_runs_ahead() {
     while ask(&probe).index < 300 {}
     let newest = probe.gateway.path("data/log/newest");
     let started = Instant::now();
-    while fs::read_to_string(&newest).map_or(0, |note| Checkpoint::open(&note, &log_key).unwrap().size) < 301 {
+    while fs::read_to_string(&newest).map_or(0, |note| Checkpoint::open(&note, &log_key).unwrap().size) < 301
+    {
         assert!(started.elapsed() < HANG);
         thread::sleep(Duration::from_millis(20));
     }
@@ -221,7 +225,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-        if path.is_dir() { copy(&path, &to.join(name)) } else { drop(fs::copy(&path, to.join(name)).unwrap()) }
+        match path.is_dir() {
+            true => copy(&path, &to.join(name)),
+            false => assert!(fs::copy(&path, to.join(name)).is_ok()),
+        }
     }
 }
 
@@ -268,4 +275,72 @@ fn a_log_that_forks_is_found_out() {
     let gateway = honest.restarted();
     wait_for(&gateway, &witness.key, |checkpoint, cosigned| cosigned && checkpoint.size > known.size);
     assert_eq!(health(&gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+}
+
+#[test]
+fn more_than_half_of_several_witnesses_are_enough() {
+    let gateway = first_start();
+    let (log_key, data) = (key_of(&gateway), TempDir::new().unwrap());
+    let start = |name: &str| WitnessProcess::start(&data.path().join(name), &log_key, &[]);
+    let (first, mut second, third) = (start("1"), start("2"), start("3"));
+    second.terminate();
+    let entries = [&first, &second, &third].map(|witness| {
+        let setting = witness.setting();
+        setting.split_once('[').unwrap().1.split_once(']').unwrap().0.to_owned()
+    });
+    let settings = format!("witnesses = [{}]\nwitness_every = 1\n", entries.join(", "));
+    let probe = with_settings(gateway, &settings);
+    for _ in 0..2 {
+        let newest = ask(&probe).verify(&log_key).unwrap().size;
+        for key in [&first.key, &third.key] {
+            wait_for(&probe.gateway, key, |checkpoint, cosigned| cosigned && checkpoint.size >= newest);
+        }
+    }
+    assert!(!published(&probe.gateway, &second.key).1);
+    assert_eq!(health(&probe.gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+    // Two of them are too few where all three are asked for.
+    let mut gateway = stop(probe);
+    gateway.change_settings(&format!("[log]\n{settings}witness_quorum = 3\n"));
+    let probe = Probe::start(gateway.stopped());
+    probe.gateway.wait_for_log("checkpoints are published without cosignatures until they do");
+    wait_for(&probe.gateway, &first.key, |_, cosigned| !cosigned);
+    second.start_again();
+    probe.gateway.wait_for_log("checkpoints are published with cosignatures again");
+    wait_for(&probe.gateway, &second.key, |_, cosigned| cosigned);
+    assert!(published(&probe.gateway, &third.key).1);
+    probe.finish();
+}
+
+#[test]
+fn a_witness_follows_a_log_to_its_next_key() {
+    let gateway = first_start();
+    let (old, data) = (key_of(&gateway), TempDir::new().unwrap());
+    let witness = WitnessProcess::start(data.path(), &old, &[]);
+    let probe = with_settings(gateway, &witness.setting());
+    wait_for(&probe.gateway, &witness.key, |_, cosigned| cosigned);
+    let gateway = stop(probe);
+    let log = gateway.path("data");
+    let log = log.to_str().unwrap();
+    let rotated = gateway_command(&["log", "rotate", "--data", log]);
+    let rotated: serde_json::Value = serde_json::from_str(&rotated).unwrap();
+    let new = NoteVerifier::parse(rotated["keys"][0].as_str().unwrap()).unwrap();
+    // While both keys sign, the old one is enough for the witness.
+    let probe = Probe::start(gateway.stopped());
+    let newest = ask(&probe).verify(&old).unwrap().size;
+    assert_eq!(key_of(&probe.gateway), new);
+    wait_for(&probe.gateway, &witness.key, |checkpoint, cosigned| cosigned && checkpoint.size >= newest);
+    let gateway = stop(probe);
+    gateway_command(&["log", "rotate", "--finish", "--data", log]);
+    let mut gateway = gateway.restarted();
+    gateway.wait_for_log("it does not know this log's key");
+    // Its operator adds the new key.
+    drop(witness);
+    let keys = data.path().join("keys");
+    fs::write(&keys, format!("{new}\n")).unwrap();
+    let witness = WitnessProcess::start(data.path(), &old, &["--log-keys", keys.to_str().unwrap()]);
+    gateway.terminate();
+    assert!(gateway.wait().success());
+    gateway.change_settings(&format!("[log]\n{}", witness.setting()));
+    let gateway = gateway.restarted();
+    wait_for(&gateway, &witness.key, |checkpoint, cosigned| cosigned && checkpoint.size > newest);
 }

@@ -75,7 +75,9 @@ impl Gateway {
         let ready = self.is_ready();
         let mut health = json!({"ready": ready});
         // Whoever speaks for a witness must not be able to stop the gateway: it stays ready.
-        if let Some(state) = self.log.as_ref().and_then(|log| log.metrics().witnesses()).map(WitnessMetrics::state) {
+        if let Some(state) =
+            self.log.as_ref().and_then(|log| log.metrics().witnesses()).map(WitnessMetrics::state)
+        {
             health["witnesses"] = state.into();
         }
         respond_ready(ready, &health)

@@ -44,7 +44,10 @@ use std::{
 };
 
 use tiresias_evidence::{Leaf, NoteVerifier, Receipt};
-use tokio::{sync::{oneshot, watch}, task::AbortHandle};
+use tokio::{
+    sync::{oneshot, watch},
+    task::AbortHandle,
+};
 
 use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap, tls};
 pub(crate) use audit::Audit;
@@ -53,10 +56,10 @@ pub use commands::{CommandError, run};
 use committer::{Committer, Job, Message, Place};
 pub(crate) use leaves::{AnswerFacts, Facts};
 pub(crate) use metrics::{LogMetrics, WitnessMetrics};
-pub(crate) use witnesses::client_config as witness_tls;
 pub(crate) use seeds::Seed;
 use seeds::Seeds;
 use witnesses::Witnesses;
+pub(crate) use witnesses::client_config as witness_tls;
 
 /// The log's directory in the data directory.
 const DIRECTORY: &str = "log";

@@ -42,13 +42,14 @@ pub async fn run(args: &WitnessArgs) -> Result<(), Error> {
     }
     output::json(&json!({ "listening": server.url(), "key": key }))?;
     // Told to stop, it ends: there is nothing to finish that a log would not ask for again.
-    let _ = Stop::on_signals().or(server.run()).await;
+    let _ = Stop::of_a_server().or(server.run()).await;
     Ok(())
 }
 
 fn read_keys(path: &Path) -> Result<Vec<NoteVerifier>, Error> {
     let bytes = files::read(path, MAXIMUM_KEYS_BYTES)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::Usage("--log-keys is a file of keys, one a line"))?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Error::Usage("--log-keys is a file of keys, one a line"))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let keys: Result<_, _> = lines.map(log_key).collect();
     keys.map_err(|_| Error::Usage("--log-keys: each line is a key of a log, name+id+base64"))

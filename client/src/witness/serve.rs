@@ -144,15 +144,23 @@ where
     let body = match timeout(PATIENCE, Limited::new(body, MAXIMUM_REQUEST_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is longer than any submission");
+            return refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "the body is longer than any submission",
+            );
         }
         Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "incomplete_body", "the body broke off"),
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time"),
+        Err(_) => {
+            return refuse(StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time");
+        }
     };
     let answer = tokio::task::spawn_blocking(move || witness.add_checkpoint(&body)).await;
     match answer.unwrap_or(Answer::Failed) {
         Answer::Cosigned(lines) => respond(StatusCode::OK, "text/plain; charset=utf-8", lines),
-        Answer::Refused(Refusal::OtherSize { size }) => respond(StatusCode::CONFLICT, SIZE_TYPE, size_text(size)),
+        Answer::Refused(Refusal::OtherSize { size }) => {
+            respond(StatusCode::CONFLICT, SIZE_TYPE, size_text(size))
+        }
         Answer::Refused(refusal) => {
             let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
             refuse(status, refusal.code(), &refusal.to_string())

@@ -78,8 +78,9 @@ impl Directory {
             let name = name.ok_or_else(|| refused("there is no key yet: give the witness a name, --name"))?;
             let mut seed = Zeroizing::new([0; 32]);
             getrandom::fill(&mut *seed).map_err(|_| refused("the operating system gave no entropy"))?;
-            let line = secret::encode(Purpose::Cosign, name, &seed)
-                .map_err(|_| refused("a witness's name is at most 255 bytes without spaces and plus signs"))?;
+            let line = secret::encode(Purpose::Cosign, name, &seed).map_err(|_| {
+                refused("a witness's name is at most 255 bytes without spaces and plus signs")
+            })?;
             write(&path, line.as_bytes(), Readers::Owner)?;
         }
         let key = read_key(&self.path)?;

@@ -70,7 +70,10 @@ fn a_log_is_followed_over_restarts() {
     let key = open(directory.path()).unwrap().verifier();
     for (old, size) in [(0, 0), (0, 3), (3, 3), (3, 8), (8, 300), (300, 301)] {
         let witness = open(directory.path()).unwrap();
-        assert_eq!((witness.verifier(), Witness::key_of(directory.path()).unwrap()), (key.clone(), key.clone()));
+        assert_eq!(
+            (witness.verifier(), Witness::key_of(directory.path()).unwrap()),
+            (key.clone(), key.clone())
+        );
         let answer = witness.add_checkpoint(&HONEST.submission(old, size));
         is_cosigned(&witness, &answer, &HONEST.checkpoint(size));
         let kept = fs::read_to_string(record(directory.path())).unwrap();

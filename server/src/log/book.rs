@@ -103,7 +103,8 @@ impl Book {
         let cosigned = shown.filter(|shown| witnesses.is_some_and(|quorum| quorum.has_cosigned(&shown.note)));
 
         let mut tree = Tree::default();
-        let mut continues = signed.iter().all(|checkpoint| checkpoint.size > 0 || checkpoint.root == empty_root());
+        let mut continues =
+            signed.iter().all(|checkpoint| checkpoint.size > 0 || checkpoint.root == empty_root());
         let mut writes = true;
         let records = Records::open(&journal, covered, |entry| {
             tree.append(*entry);

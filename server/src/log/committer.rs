@@ -114,7 +114,8 @@ impl Committer {
         let end = Instant::now() + LAST_ROUND;
         self.shared.newest.send_modify(|newest| newest.is_last = true);
         while self.book.awaits_witnesses() {
-            let Ok(message) = self.messages.recv_timeout(end.saturating_duration_since(Instant::now())) else {
+            let Ok(message) = self.messages.recv_timeout(end.saturating_duration_since(Instant::now()))
+            else {
                 return tracing::warn!("the last checkpoint was not cosigned in time");
             };
             self.take(message);

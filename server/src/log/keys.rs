@@ -47,8 +47,11 @@ impl Keys {
 
     fn from_text(text: Zeroizing<String>, path: &Path) -> Result<Self, Error> {
         let refused = || Error::Key { path: path.to_owned(), rule: RULE };
-        let keys: Vec<LogKey> =
-            text.lines().map(|line| secret::decode(Purpose::Sign, line)).collect::<Result<_, _>>().map_err(|_| refused())?;
+        let keys: Vec<LogKey> = text
+            .lines()
+            .map(|line| secret::decode(Purpose::Sign, line))
+            .collect::<Result<_, _>>()
+            .map_err(|_| refused())?;
         let name = |key: &LogKey| key.verifier().name().to_owned();
         let is_pair = matches!(keys.as_slice(), [first, rest @ ..]
             if rest.len() <= 1 && rest.iter().all(|key| name(key) == name(first)));

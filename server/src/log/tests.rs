@@ -1,8 +1,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tiresias_evidence::{
-    Checkpoint, Event, Hash, Leaf, NoteVerifier, Receipt,
+    Checkpoint, Event, Hash, Leaf, LogKey, NoteVerifier, Receipt,
     merkle::{Frontier, Hashes, leaf_hash, prove_consistency, verify_consistency},
+    note::Note,
     tile,
 };
 use tiresias_keys::KeyId;
@@ -236,6 +237,70 @@ async fn a_rotation_is_signed_by_both_keys_and_announced_by_the_old_one() {
     run(&crate::cli::LogCommand::Key { data }, &mut out).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), format!("{new}\n"));
     check_public(directory.path(), &new);
+}
+
+/// What is published of a book whose checkpoints one witness cosigns.
+#[test]
+fn the_published_checkpoint_is_cosigned_and_never_becomes_smaller() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    make(&path).unwrap();
+    let witness = LogKey::from_seed("witness.example/w1", &[1; 32]).unwrap();
+    let quorum = Quorum { keys: vec![witness.cosignature_verifier()], count: 1 };
+    let open = |quorum: Option<&Quorum>| Book::open(&path, Some("gateway.example/log"), quorum).unwrap();
+    let grow = |book: &mut Book, leaves: u64| {
+        let size = book.size();
+        let entries: Vec<Hash> = (size..size + leaves).map(records::tests::entry).collect();
+        book.commit(&entries, &[]).unwrap();
+        book.publish();
+    };
+    let cosigned = |book: &Book| {
+        let Signed { note, size } = book.newest();
+        let text = Note::parse(&note).unwrap().text().to_owned();
+        Signed { note: format!("{note}{}", witness.cosign(&text, 5)).into(), size }
+    };
+    let shown = |book: &Book| {
+        let note = fs::read_to_string(path.join("public/checkpoint")).unwrap();
+        assert_eq!(*note, *book.shown().note);
+        let is_cosigned = Note::parse(&note).unwrap().verify(&quorum.keys[0]).is_ok();
+        (Checkpoint::open(&note, &book.verifiers()[0]).unwrap().size, is_cosigned)
+    };
+    let mut book = open(Some(&quorum));
+    grow(&mut book, 3);
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((0, false), true));
+    let of_3 = cosigned(&book);
+    grow(&mut book, 2);
+    book.publish_cosigned(of_3.clone());
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((3, true), true));
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (3, true));
+    drop(book);
+    let mut book = open(Some(&quorum));
+    assert_eq!((shown(&book), book.size(), book.cosigned_size()), ((3, true), 6, 3), "over a restart");
+
+    // Too few witnesses answer: it is the newest, and what they say too late counts no more.
+    book.publish_alone();
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((6, false), false));
+    let of_6 = cosigned(&book);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (7, false));
+    book.publish_cosigned(of_6);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (7, false), "it stays until one is cosigned that is no smaller");
+    book.publish_cosigned(cosigned(&book));
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((8, true), false));
+    // What is the newest is not published without the cosignature that it has.
+    book.publish_alone();
+    assert_eq!(shown(&book), (8, true));
+
+    // Without witnesses, or with others, cosignatures count no more.
+    drop(book);
+    let others = Quorum { keys: vec![witness.verifier()], count: 1 };
+    assert_eq!(shown(&open(Some(&others))), (8, false));
+    drop(open(Some(&quorum)));
+    let mut book = open(None);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (9, false));
 }
 
 /// How long a log of a million leaves takes to open: `cargo test --release -p tiresias-server million -- --ignored --nocapture`.

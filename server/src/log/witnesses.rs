@@ -24,7 +24,10 @@ use tokio::{
 };
 
 use super::{Newest, book::Signed, committer::Message, files::read_tile, metrics::WitnessMetrics};
-use crate::{config::{WitnessAddress, WitnessPolicy}, tls};
+use crate::{
+    config::{WitnessAddress, WitnessPolicy},
+    tls,
+};
 
 mod wire;
 
@@ -214,7 +217,8 @@ impl Witnesses {
     /// Asks the witnesses that are due. Gives their cosignatures, a line each.
     async fn round(&mut self, signed: &Signed) -> Vec<String> {
         let now = Instant::now();
-        let (due, later): (Vec<_>, Vec<_>) = self.witnesses.drain(..).partition(|witness| witness.next <= now);
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.witnesses.drain(..).partition(|witness| witness.next <= now);
         self.witnesses = later;
         let mut asking = JoinSet::new();
         for mut witness in due {
@@ -295,7 +299,9 @@ impl Witness {
         let (witness, reason) = (self.key.name(), trouble.reason());
         let is_known = self.trouble.replace(reason) == Some(reason);
         match trouble {
-            Trouble::Forked(_) => tracing::error!(witness, "LOG FORKED: a witness does not cosign: {trouble}"),
+            Trouble::Forked(_) => {
+                tracing::error!(witness, "LOG FORKED: a witness does not cosign: {trouble}")
+            }
             _ if is_known => tracing::debug!(witness, "a witness does not cosign: {trouble}"),
             _ => tracing::warn!(witness, "a witness does not cosign: {trouble}"),
         }

@@ -57,10 +57,7 @@ mod tests {
             let text = line.trim_end();
             let key = decode(purpose, text).unwrap();
             assert_eq!(decode(purpose, &line).unwrap().verifier(), key.verifier());
-            assert_eq!(
-                key.verifier(),
-                LogKey::from_seed("witness.example/w1", &[7; 32]).unwrap().verifier()
-            );
+            assert_eq!(key.verifier(), LogKey::from_seed("witness.example/w1", &[7; 32]).unwrap().verifier());
             assert_eq!(decode(other, &line).unwrap_err(), Error::Key);
             for at in 0..text.len() {
                 let mut bytes = text.to_owned().into_bytes();

@@ -90,11 +90,7 @@ impl Wire {
         handshake(self.tls.connect(name, stream).await.map_err(Broken::Unreachable)?).await
     }
 
-    async fn exchange(
-        &mut self,
-        mut sender: SendRequest<Full<Bytes>>,
-        body: Bytes,
-    ) -> Result<Reply, Broken> {
+    async fn exchange(&mut self, mut sender: SendRequest<Full<Bytes>>, body: Bytes) -> Result<Reply, Broken> {
         let request = Request::builder()
             .method(Method::POST)
             .uri(&self.address.path)
