@@ -614,11 +614,11 @@ def main():
     frame = synthetic_two_classes()
     options = defaults | {
         "groups": ["sex", "site"], "orders": {}, "positives": ["ill"], "scores": {"ill": "score"}, "abstain": "review",
-        "window": lambda days: days.dt.year.astype(str) + "-Q" + days.dt.quarter.astype(str), "resamples": 200, "seed": 42,
+        "window": lambda days: days.dt.year.astype(str) + "-Q" + days.dt.quarter.astype(str), "resamples": 60, "seed": 42,
         "reference": {"sex": "m"}, "alarm": {"measure": "equal_opportunity", "above": 0.15},
     }  # fmt: skip
     arguments = [*usual, "--score", "score", "--groups", "sex,site", "--positive", "ill", "--abstain", "review", "--time",
-                 "day", "--window", "quarter", "--resamples", "200", "--seed", "42", "--reference", "sex=m", "--threshold",
+                 "day", "--window", "quarter", "--resamples", "60", "--seed", "42", "--reference", "sex=m", "--threshold",
                  "0.15", "--alarm-on", "equal-opportunity"]  # fmt: skip
     check(program, folder, "two_classes", frame, options, arguments)
 
@@ -626,11 +626,11 @@ def main():
     classes = ["benign", "edema", "mass"]
     options = defaults | {
         "groups": ["scanner"], "orders": {}, "positives": classes, "scores": {name: f"p_{name}" for name in classes},
-        "resamples": 100, "bins": 7, "min_cell": 1, "tolerance": 0.1,
+        "resamples": 40, "bins": 7, "min_cell": 1, "tolerance": 0.1,
     }  # fmt: skip
     scores = [part for name in classes for part in ("--score", f"{name}=p_{name}")]
     # Predictions follow from the scores.
-    arguments = ["--truth", "truth", *scores, "--groups", "scanner", "--resamples", "100", "--bins", "7", "--min-cell", "1",
+    arguments = ["--truth", "truth", *scores, "--groups", "scanner", "--resamples", "40", "--bins", "7", "--min-cell", "1",
                  "--tolerance", "0.1"]  # fmt: skip
     check(program, folder, "three_classes", frame, options, arguments)
 
@@ -638,9 +638,10 @@ def main():
     bands, order = banded(frame.age, [40, 60])
     options = defaults | {
         "groups": ["sex", "age"], "orders": {"age": order}, "positives": ["yes"], "scores": {"yes": "score"},
-        "bands": {"age": bands},
+        "bands": {"age": bands}, "resamples": 200,
     }  # fmt: skip
-    arguments = [*usual, "--score", "score", "--groups", "sex,age", "--positive", "yes", "--bands", "age=40,60"]
+    arguments = [*usual, "--score", "score", "--groups", "sex,age", "--positive", "yes", "--bands", "age=40,60",
+                 "--resamples", "200"]  # fmt: skip
     check(program, folder, "diabetes", frame, options, arguments)
 
 

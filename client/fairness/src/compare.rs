@@ -138,7 +138,8 @@ pub fn compared(measure: Measure, counts: &[Counts], min_cell: u64) -> Option<Ve
 pub fn spread(measure: Measure, counts: &[Counts], groups: &[Vec<usize>]) -> Option<Spread> {
     let mut found: Option<Spread> = None;
     for (rate, groups) in measure.rates().iter().zip(groups) {
-        let (mut least, mut most): (Option<(f64, usize)>, Option<(f64, usize)>) = (None, None);
+        let mut least: Option<(f64, usize)> = None;
+        let mut most: Option<(f64, usize)> = None;
         for &group in groups {
             let value = rate.value(&counts[group])?;
             least = least.filter(|least| least.0 <= value).or(Some((value, group)));

@@ -242,9 +242,9 @@ fn over_time(page: &mut String, audit: &Audit, comparison: &Comparison) {
 fn proposed(page: &mut String, proposal: &Proposal, left_out: &[String]) {
     page.push_str("<div class=\"proposal\">\n<h3>Thresholds that would equalize odds</h3>\n");
     let _ = writeln!(page, "<p>{}</p>", PROPOSAL[0]);
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<div class=\"wide\"><table>{HEAD}<th scope=\"col\">Positive from score</th><th scope=\"col\">True positive rate</th><th scope=\"col\">False positive rate</th></tr></thead><tbody>\n"
+        "<div class=\"wide\"><table>{HEAD}<th scope=\"col\">Positive from score</th><th scope=\"col\">True positive rate</th><th scope=\"col\">False positive rate</th></tr></thead><tbody>"
     );
     for threshold in &proposal.thresholds {
         let _ = writeln!(
