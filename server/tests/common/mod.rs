@@ -152,7 +152,8 @@ impl Setup {
         assert!(copy.success());
         let settings = self.settings.replace(from, to);
         let flags = self.flags.iter().map(|flag| flag.replace(from, to)).collect();
-        Self { directory, settings, flags, ..*self }
+        let (self_signed, shell) = (self.self_signed, self.shell.clone());
+        Self { directory, settings, flags, self_signed, shell }
     }
 
     /// Starts the gateway, which must print its ready line.
