@@ -1,7 +1,6 @@
 //! Class-activation maps of real pictures by a real SqueezeNet, encrypted: `examples/maps/run.sh`, with the programs under
 //! test. Needs bash, Python 3 with venv and a package index (60 MB, kept with the build); says SKIPPED where there is none.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "../../server/tests/common/mod.rs"]

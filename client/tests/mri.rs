@@ -1,7 +1,7 @@
 //! Real MRI scans through a trained VGG16 whose head is served encrypted: `examples/mri/run.sh`, with the programs under
 //! test. Needs bash, Python 3 with venv and a package index (75 MB, kept with the build); says SKIPPED where there is none.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;
 #[path = "../../server/tests/common/mod.rs"]

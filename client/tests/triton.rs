@@ -1,6 +1,5 @@
 //! NVIDIA's `tritonclient[http]` carries what `tiresias encrypt` wrote, and `tiresias decrypt` reads what it brings
 //! back. Needs Python 3 with venv and a package index; says SKIPPED where there is none.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
