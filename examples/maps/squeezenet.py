@@ -45,8 +45,10 @@ def main(weights_path, classes_path, out):
 
     def convolution(x, name, strides=1):
         kernel, bias = weights[name]
+        kernel_shape = list(kernel.shape[:2])  # shape and dilations are optional in ONNX; rten 0.27 asks for them
         kernel = constant(name + "/kernel", kernel.transpose(3, 2, 0, 1))
-        y = node("Conv", [x, kernel, constant(name + "/bias", bias)], name, auto_pad="SAME_UPPER", strides=[strides] * 2)
+        y = node("Conv", [x, kernel, constant(name + "/bias", bias)], name, auto_pad="SAME_UPPER",
+                 kernel_shape=kernel_shape, dilations=[1, 1], strides=[strides] * 2)
         return node("Relu", [y], name + "/relu")
 
     def fire(x, name, output=None):
