@@ -48,7 +48,7 @@ pub enum Command {
                           tiresias infer [OPTIONS] --gateway <URL> --card <FILE> --features <FILE>...\n       \
                           tiresias infer [OPTIONS] --gateway <URL> --model <NAME> --scan <PATH>... --backbone <FILE>"
     )]
-    Infer(InferArgs),
+    Infer(Box<InferArgs>),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
     #[command(
         override_usage = "tiresias encrypt [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>... --out <DIR>\n       \

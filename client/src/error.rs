@@ -56,6 +56,17 @@ pub enum Error {
         /// How many.
         alarms: usize,
     },
+    /// A report that cannot be made.
+    #[error(transparent)]
+    Report(#[from] tiresias_report::Error),
+    /// Some scans have no report in one of the forms.
+    #[error("{failed} of {read} scans have no DICOM structured report; all else is done")]
+    SomeReports {
+        /// How many.
+        failed: usize,
+        /// Scans that were read.
+        read: usize,
+    },
     /// A response that is no answer to our request.
     #[error("the response was refused: {0}")]
     Response(#[from] tiresias_keys::Error),
@@ -289,6 +300,8 @@ impl Error {
             Self::SomeScans { .. } => "some_scans",
             Self::Fairness { source, .. } => source.code(),
             Self::FairnessAlarm { .. } => "fairness_alarm",
+            Self::Report(error) => error.code(),
+            Self::SomeReports { .. } => "some_reports",
             Self::Response(error) => error.code(),
             Self::SecretKey(_) => "secret_key",
             Self::Url => "bad_url",

@@ -89,6 +89,15 @@ impl Finding {
         Some((scores.iter().copied().fold(f64::NEG_INFINITY, f64::max), *margin))
     }
 
+    /// What groups of features contributed; nothing where the model does not explain.
+    #[must_use]
+    pub fn contributions(&self) -> &[Contributions] {
+        match self {
+            Self::Scores { contributions, .. } => contributions,
+            _ => &[],
+        }
+    }
+
     /// The integer scores; none of a label.
     #[must_use]
     pub fn scores_q(&self) -> &[i64] {

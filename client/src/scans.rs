@@ -12,6 +12,8 @@ use crate::Error;
 pub struct Case {
     /// The file, with the frame's number where it has several.
     pub name: String,
+    /// The frame, from 1, of a file that has several.
+    pub frame: Option<u32>,
     /// The scan as the model sees it, before resizing.
     pub picture: Picture,
     /// Whose it is, of a DICOM file.
@@ -80,7 +82,9 @@ pub fn read(
             };
             match features(backbone, &picture, rows) {
                 Ok((rows, pooled)) => {
-                    cases.push(Case { name, picture, study: file.study().cloned(), rows, pooled });
+                    let number = (file.frames() > 1).then(|| u32::try_from(frame + 1).unwrap_or(u32::MAX));
+                    let study = file.study().cloned();
+                    cases.push(Case { name, frame: number, picture, study, rows, pooled });
                 }
                 Err(Error::Backbone(error)) => failures.push(failure(path, error.code(), error.to_string())),
                 Err(error) => return Err(error),

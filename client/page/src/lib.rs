@@ -31,14 +31,20 @@ pub fn text(plain: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Controls, and marks that turn the direction of text around.
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                escaped.push(' ');
-            }
+            other if is_unseen(other) => escaped.push(' '),
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+/// Controls, and marks that turn the direction of text around.
+#[must_use]
+pub fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tiresias_page::text;
 
-use crate::{Bars, Drift, HeatMap, Outcome, Report, heat};
+use crate::{
+    Bars, Drift, Evidence, HeatMap, Outcome, Report, Verdict, heat,
+    report::{CAUTION, NONE},
+};
 
 const STYLE: &str = include_str!("report.css");
 
@@ -24,8 +27,11 @@ pub fn html(report: &Report) -> String {
         range(&mut page, drift);
     }
     model(&mut page, report);
+    if let Some(found) = &report.evidence {
+        evidence(&mut page, found);
+    }
     page.push_str(WHO_SAW_WHAT);
-    page.push_str(DECISION);
+    decision(&mut page);
     tiresias_page::page(&title, STYLE, &page)
 }
 
@@ -36,37 +42,39 @@ fn header(page: &mut String, report: &Report) {
     let _ = writeln!(page, "<h1>{}</h1>\n<dl>", text(&report.source));
     if let Some(study) = &report.study {
         for (name, value) in [
-            ("Patient", &study.patient_name.replace('^', " ")),
+            ("Patient", &name(&study.patient_name)),
             ("Patient ID", &study.patient_id),
-            ("Born", &study.patient_birth_date),
+            ("Born", &day(&study.patient_birth_date)),
             ("Sex", &study.patient_sex),
             ("Accession", &study.accession_number),
             ("Examination", &study.study_description),
-            ("Date", &study.study_date),
+            ("Date", &day(&study.study_date)),
             ("Modality", &study.modality),
-            ("Referred by", &study.referring_physician.replace('^', " ")),
+            ("Referred by", &name(&study.referring_physician)),
         ] {
             if !value.is_empty() {
                 fact(page, name, value);
             }
         }
     }
-    fact(page, "Computed", &report.computed_at);
+    fact(page, "Computed", &report.computed_at.words());
     page.push_str("</dl>\n</header>\n");
 }
 
 fn result(page: &mut String, report: &Report) {
-    let is_review = report.review.is_some();
+    let is_review = report.review.is_some() || report.is_withheld();
     let class = if is_review { " class=\"review\"" } else { "" };
     let _ = writeln!(page, "<section id=\"result\"{class}>\n<h2>Result</h2>");
-    if let Some(reason) = &report.review {
-        let _ = writeln!(page, "<p class=\"label\">Review</p>\n<p>A human decides: {}</p>", text(reason));
+    if is_review {
+        let reason =
+            report.review.as_ref().map_or_else(String::new, |review| format!(": {}", review.reason()));
+        let _ = writeln!(page, "<p class=\"label\">Review</p>\n<p>A human decides{}</p>", text(&reason));
     }
     let computed =
         if is_review { "<p class=\"computed\">The computation said: " } else { "<p class=\"label\">" };
     match &report.outcome {
         Outcome::Scores { label, margin, scores } => {
-            let label = label.as_deref().unwrap_or("none of the classes");
+            let label = label.as_deref().unwrap_or(NONE);
             let _ = writeln!(page, "{computed}{}</p>\n<p>Margin {margin:.3}</p>", text(label));
             page.push_str(
                 "<table><caption>Scores</caption><thead><tr><th scope=\"col\">Class</th>\
@@ -82,9 +90,15 @@ fn result(page: &mut String, report: &Report) {
         }
         Outcome::Class(None) => {}
         Outcome::Findings(findings) => {
-            page.push_str(
-                "<table><caption>Findings</caption><thead><tr><th scope=\"col\">Finding</th>\
-                           <th scope=\"col\">Present</th></tr></thead><tbody>\n",
+            let caption = if report.is_withheld() {
+                "What the computation said, which is no result"
+            } else {
+                "Findings"
+            };
+            let _ = writeln!(
+                page,
+                "<table><caption>{caption}</caption><thead><tr><th scope=\"col\">Finding</th>\
+                 <th scope=\"col\">Present</th></tr></thead><tbody>"
             );
             for (class, found) in findings {
                 let (mark, word) = match found {
@@ -131,7 +145,7 @@ fn legend(page: &mut String, map: &HeatMap) {
     page.push_str("<p id=\"legend\"><span>");
     let _ = write!(
         page,
-        "{low:.3}</span><svg viewBox=\"0 0 100 6\" role=\"img\" aria-label=\"scale, from low to high\">"
+        "{low:.3}</span><svg viewBox=\"0 0 100 6\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"scale, from low to high\">"
     );
     for step in 0..50 {
         let [red, green, blue] = heat::colour(f64::from(step) / 49.0).map(|part| (part * 255.0).round());
@@ -192,13 +206,7 @@ fn contributions(page: &mut String, bars: &Bars) {
 fn range(page: &mut String, drift: &Drift) {
     let class = if drift.is_far_out { " class=\"review\"" } else { "" };
     let _ = writeln!(page, "<section id=\"range\"{class}>\n<h2>Is this a usual scan for the model?</h2>");
-    let verdict = match drift.is_far_out {
-        true => {
-            "No. It lies far from those that the model was calibrated on, and its result is not to be relied on."
-        }
-        false => "Yes, as far as its features tell.",
-    };
-    let _ = writeln!(page, "<p>{verdict}</p>\n<dl>");
+    let _ = writeln!(page, "<p>{}</p>\n<dl>", drift.verdict());
     fact(page, "Values outside the calibrated range", &format!("{} of {}", drift.outside, drift.values));
     fact(
         page,
@@ -231,17 +239,42 @@ fn model(page: &mut String, report: &Report) {
     page.push_str("</dl>\n</section>\n");
 }
 
+fn evidence(page: &mut String, evidence: &Evidence) {
+    let class = if evidence.verdict == Verdict::Invalid { " class=\"review\"" } else { "" };
+    let _ = writeln!(page, "<section id=\"evidence\"{class}>\n<h2>Evidence</h2>");
+    let (verdict, reason) = (evidence.verdict.name(), text(&evidence.reason));
+    let _ = writeln!(page, "<p><strong>{verdict}</strong>: {reason}</p>\n<dl>");
+    for (name, value) in evidence.facts() {
+        fact(page, name, &value);
+    }
+    page.push_str("</dl>\n</section>\n");
+}
+
+fn decision(page: &mut String) {
+    let _ = writeln!(
+        page,
+        "<section id=\"decision\">\n<h2>Decision by a clinician</h2>\n<p>{CAUTION}</p>\n<div class=\"sign\"><p>I agree \
+         &#9744; &nbsp; I disagree &#9744; &nbsp; because</p><p>Name</p><p>Date, signature</p></div>\n</section>"
+    );
+}
+
 fn fact(page: &mut String, name: &str, value: &str) {
     let _ = writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", text(name), text(value));
 }
 
+/// DICOM's names have parts and ways to be written.
+fn name(name: &str) -> String {
+    name.replace('^', " ").replace('=', " / ")
+}
+
+/// DICOM's dates as people read them; anything else as it is.
+fn day(date: &str) -> String {
+    let is_day = date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit());
+    if is_day { format!("{}-{}-{}", &date[..4], &date[4..6], &date[6..]) } else { date.to_owned() }
+}
+
 const WHO_SAW_WHAT: &str = "<section id=\"privacy\">\n<h2>Who saw what</h2>\n<p>The scan, its features and this result were \
     seen on this machine alone. The gateway computed on encrypted numbers and has no key that decrypts them.</p>\n</section>\n";
-
-const DECISION: &str = "<section id=\"decision\">\n<h2>Decision by a clinician</h2>\n<p>This was computed by software, which \
-    is no medical device and can be wrong. It is one input to a decision that a clinician makes and signs.</p>\n\
-    <div class=\"sign\"><p>I agree &#9744; &nbsp; I disagree &#9744; &nbsp; because</p><p>Name</p><p>Date, signature</p></div>\n\
-    </section>\n";
 
 #[cfg(test)]
 mod tests;

@@ -156,6 +156,7 @@ fn study(object: &InMemDicomObject) -> Study {
     let text = |tag| text(object, tag);
     Study {
         patient_id: text(tags::PATIENT_ID),
+        issuer_of_patient_id: text(tags::ISSUER_OF_PATIENT_ID),
         patient_name: text(tags::PATIENT_NAME),
         patient_birth_date: text(tags::PATIENT_BIRTH_DATE),
         patient_sex: text(tags::PATIENT_SEX),
@@ -164,6 +165,7 @@ fn study(object: &InMemDicomObject) -> Study {
         study_id: text(tags::STUDY_ID),
         study_date: text(tags::STUDY_DATE),
         study_time: text(tags::STUDY_TIME),
+        timezone_offset: text(tags::TIMEZONE_OFFSET_FROM_UTC),
         study_description: text(tags::STUDY_DESCRIPTION),
         referring_physician: text(tags::REFERRING_PHYSICIAN_NAME),
         series_instance_uid: text(tags::SERIES_INSTANCE_UID),

@@ -8,6 +8,8 @@ use std::fmt;
 pub struct Study {
     /// (0010,0020).
     pub patient_id: String,
+    /// (0010,0021): who gave that id out.
+    pub issuer_of_patient_id: String,
     /// (0010,0010), in the form Family^Given.
     pub patient_name: String,
     /// (0010,0030), YYYYMMDD.
@@ -24,6 +26,8 @@ pub struct Study {
     pub study_date: String,
     /// (0008,0030), HHMMSS.
     pub study_time: String,
+    /// (0008,0201): what dates and times here are told at, such as +0100.
+    pub timezone_offset: String,
     /// (0008,1030).
     pub study_description: String,
     /// (0008,0090).

@@ -26,6 +26,17 @@ pub struct ScanArgs {
     /// Write reports: an HTML file for one scan, a folder for several
     #[arg(long, value_name = "PATH", requires = "scan")]
     pub report: Option<PathBuf>,
+    /// Write reports as FHIR R4 bundles, for a FHIR server: a JSON file for one scan, a folder for several
+    ///
+    /// Everything in them is preliminary. A server takes a bundle by POST.
+    #[arg(long, value_name = "PATH", requires = "scan")]
+    pub fhir: Option<PathBuf>,
+    /// Write reports as DICOM structured reports, for the archive: a DCM file for one scan, a folder for several
+    ///
+    /// They are unverified, and lie in the study of the scan. A scan that is no DICOM image cannot have one: where none
+    /// is, nothing is asked; where some are not, these are named, and the exit code is 1.
+    #[arg(long, value_name = "PATH", requires = "scan")]
+    pub sr: Option<PathBuf>,
 }
 
 /// `backbone`

@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 mod canaries;
 mod receipts;
+mod report;
 mod scans;
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 use tiresias_scan::{Picture, Study};
 
 use super::*;
-use crate::{Bar, ModelFacts};
+use crate::{Bar, ModelFacts, Moment, Review};
 
 fn full() -> Report {
     let scores = vec![("glioma".into(), 1.25), ("<script>alert(1)</script>".into(), -0.5)];
@@ -23,6 +23,8 @@ fn full() -> Report {
         study: Some(Study {
             patient_name: "Doe^Jane\u{202e}".into(),
             patient_id: "42".into(),
+            patient_birth_date: "19610504".into(),
+            study_date: "2026.11.23".into(),
             ..Study::default()
         }),
         model: ModelFacts {
@@ -31,7 +33,16 @@ fn full() -> Report {
             about: Some("For research.".into()),
             ..ModelFacts::default()
         },
-        computed_at: "2026-11-24".into(),
+        evidence: Some(Evidence {
+            verdict: Verdict::Unwitnessed,
+            reason: "no <witness> has signed".into(),
+            log: "gateway.example/log".into(),
+            leaf_index: Some(41),
+            logged_at: Some("2026-11-24 12:30 UTC".into()),
+            config_id: "c0ffee".into(),
+        }),
+        computed_at: Moment::from_unix(1_795_564_799).unwrap(),
+        ..Report::default()
     }
 }
 
@@ -46,9 +57,15 @@ fn every_part_is_there_and_nothing_from_elsewhere() {
         "class=\"contributions\"",
         "id=\"range\"",
         "id=\"model\"",
+        "id=\"evidence\"",
+        "<strong>UNWITNESSED</strong>: no &lt;witness&gt; has signed",
+        "<dt>Place in the log</dt><dd>41</dd>",
+        "2026-11-24 23:59 UTC",
         "id=\"privacy\"",
         "id=\"decision\"",
         "Doe Jane",
+        "<dd>1961-05-04</dd>",
+        "<dd>2026.11.23</dd>",
         "Margin 1.750",
         "For research.",
         "+1.500",
@@ -68,7 +85,7 @@ fn every_part_is_there_and_nothing_from_elsewhere() {
 
 #[test]
 fn review_is_shown_as_plainly_as_a_result() {
-    let review = Report { review: Some("the features are far out.".into()), ..full() };
+    let review = Report { review: Some(Review::All("the features are far out.".into())), ..full() };
     let page = html(&review);
     assert!(page.contains("<section id=\"result\" class=\"review\">"));
     assert!(page.contains("<p class=\"label\">Review</p>"));
@@ -77,8 +94,15 @@ fn review_is_shown_as_plainly_as_a_result() {
     let undecided = Report { outcome: Outcome::Class(None), ..review.clone() };
     assert!(!html(&undecided).contains("The computation said"));
     let findings = vec![("edema".into(), Some(true)), ("mass".into(), None), ("nodule".into(), Some(false))];
-    let page = html(&Report { outcome: Outcome::Findings(findings), ..review });
-    for cell in ["<td class=\"found\">yes</td>", "<td class=\"open\">review</td>", "<td>no</td>"] {
+    let of = |review| html(&Report { outcome: Outcome::Findings(findings.clone()), review, ..full() });
+    assert!(of(review.review).contains("<caption>What the computation said, which is no result</caption>"));
+    let page = of(Some(Review::Open("one is too close.".into())));
+    for cell in [
+        "<caption>Findings</caption>",
+        "<td class=\"found\">yes</td>",
+        "<td class=\"open\">review</td>",
+        "<td>no</td>",
+    ] {
         assert!(page.contains(cell), "{cell}");
     }
 }
@@ -86,9 +110,22 @@ fn review_is_shown_as_plainly_as_a_result() {
 #[test]
 fn what_is_not_known_is_left_out() {
     let page = html(&Report { outcome: Outcome::Class(Some("benign".into())), ..Report::default() });
-    for part in ["id=\"scan\"", "id=\"range\"", "contributions\"", "Patient"] {
+    for part in ["id=\"scan\"", "id=\"range\"", "id=\"evidence\"", "contributions\"", "Patient"] {
         assert!(!page.contains(part), "{part}");
     }
+    let undecided = html(&Report::default());
+    assert!(
+        undecided.contains("<section id=\"result\" class=\"review\">")
+            && undecided.contains("A human decides</p>")
+    );
     assert!(page.contains("<p class=\"label\">benign</p>"));
     assert!(page.contains("neither its intended use nor its limits"));
+}
+
+#[test]
+fn a_receipt_that_does_not_hold_is_shown_as_a_warning() {
+    let mut report = full();
+    assert!(html(&report).contains("<section id=\"evidence\">"));
+    report.evidence.as_mut().unwrap().verdict = Verdict::Invalid;
+    assert!(html(&report).contains("<section id=\"evidence\" class=\"review\">"));
 }

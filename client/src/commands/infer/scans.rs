@@ -1,29 +1,23 @@
 //! `tiresias infer --scan`: scans to features here, encrypted to the gateway, and back to findings, maps and reports.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tiresias_backbone::Backbone;
 use tiresias_circuits::{Drift, Explanation, explain::MapShape, scores};
-use tiresias_report::{Bar, Bars, HeatMap, ModelFacts, Outcome, Report, html, overlay_png};
 
 use super::{
     ask::{Replaced, Terms, ask_all, limit_batch},
     canaries::{self, Canaries},
     open_model,
     receipts::{self, judge_receipts},
+    report::Author,
     warn_clipped,
 };
 use crate::{
     Diagnosis, Error, Model,
     cli::InferArgs,
-    clock,
     evidence::{Judgement, Ledger},
-    files,
     finding::Finding,
     key_file::KeyFile,
     output::{self, Found},
@@ -49,12 +43,12 @@ struct Map<'a> {
 }
 
 /// A diagnosed scan.
-struct Read {
-    diagnosis: Diagnosis,
+pub(super) struct Read {
+    pub(super) diagnosis: Diagnosis,
     /// Integer scores of each location, where a map was asked for.
-    locations: Vec<Vec<i64>>,
+    pub(super) locations: Vec<Vec<i64>>,
     /// What its receipts are worth, where they are checked.
-    receipt: Option<Judgement>,
+    pub(super) receipt: Option<Judgement>,
 }
 
 /// Runs the command.
@@ -85,10 +79,12 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 
     let rows: Vec<&[f64]> = cases.iter().flat_map(|case| &case.rows).map(Vec::as_slice).collect();
+    let author = Author { args, model: &model, backbone: &backbone, map };
+    author.check(&cases)?;
     let mix = canaries::mix(canaries.as_ref(), &rows)?;
     let vectors = mix.rows();
     // Maps and reports are drawn by one card, and canaries are of one.
-    let is_pinned = is_pinned || map.is_some() || canaries.is_some();
+    let is_pinned = is_pinned || author.is_wanted() || canaries.is_some();
     let replaced = if is_pinned { Replaced::Refuse } else { Replaced::Follow };
     let batch = vectors.len().min(args.batch.into());
     let (mut asked, mut outcome) = match limit_batch(&mut connection, &model, batch).await {
@@ -118,14 +114,16 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
         output::warn_shift(shift, pooled.len());
     }
-    write(args, &model, &backbone, &cases, &read, map)?;
-    for failure in &failures {
+    print(args, &cases, &read, map)?;
+    let unreported = author.write(&cases, &read)?;
+    for failure in failures.iter().chain(&unreported) {
         output::scan_failed(failure);
     }
     receipts::both(outcome, judged)?;
-    match failures.len() {
-        0 => Ok(()),
-        failed => Err(Error::SomeScans { failed, read: cases.len() }),
+    match (failures.len(), unreported.len()) {
+        (0, 0) => Ok(()),
+        (0, failed) => Err(Error::SomeReports { failed, read: cases.len() }),
+        (failed, _) => Err(Error::SomeScans { failed, read: cases.len() }),
     }
 }
 
@@ -183,159 +181,21 @@ fn whole(
     Ok(Read { diagnosis: Diagnosis { index, finding, drift, canary_alarm }, locations, receipt: None })
 }
 
-/// Prints findings, and writes maps and reports.
-fn write(
-    args: &InferArgs,
-    model: &Model,
-    backbone: &Backbone,
-    cases: &[Case],
-    read: &[Read],
-    map: Option<MapShape>,
-) -> Result<(), Error> {
-    let names: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
-    let found: Vec<Found<'_>> = (names.iter().zip(read))
-        .map(|(name, read)| Found {
-            file: Some(name),
+/// Prints findings.
+fn print(args: &InferArgs, cases: &[Case], read: &[Read], map: Option<MapShape>) -> Result<(), Error> {
+    let found: Vec<Found<'_>> = (cases.iter().zip(read))
+        .map(|(case, read)| Found {
+            file: Some(&case.name),
             diagnosis: read.diagnosis.clone(),
             receipt: read.receipt.clone(),
         })
         .collect();
-    if args.json {
-        for (found, read) in found.iter().zip(read) {
-            let map =
-                map.map(|map| Map { height: map.height(), width: map.width(), scores_q: &read.locations });
-            output::json(&Line { found, map })?;
-        }
-    } else if !found.is_empty() {
-        output::diagnoses(&found, false)?;
+    if !args.json {
+        return if found.is_empty() { Ok(()) } else { output::diagnoses(&found, false) };
     }
-    let now = clock::now();
-    for (case, read) in cases.iter().zip(read) {
-        let heat = map.map(|map| heat_map(model, read, map));
-        // A picture has no room for a warning, as a report has.
-        let cam = args.scans.cam.as_ref().filter(|_| !read.diagnosis.canary_alarm);
-        if let (Some(path), Some(heat)) = (cam, &heat) {
-            save(path, cases.len(), &case.name, "png", &overlay_png(&case.picture, heat))?;
-        }
-        if let Some(path) = &args.scans.report {
-            let report = report(args, model, backbone, case, read, heat, now.clone());
-            save(path, cases.len(), &case.name, "html", html(&report).as_bytes())?;
-        }
+    for (found, read) in found.iter().zip(read) {
+        let map = map.map(|map| Map { height: map.height(), width: map.width(), scores_q: &read.locations });
+        output::json(&Line { found, map })?;
     }
     Ok(())
-}
-
-/// The map of the class that was found, or of the highest score where none was.
-fn heat_map(model: &Model, read: &Read, map: MapShape) -> HeatMap {
-    let sums = read.diagnosis.finding.scores_q();
-    let best = sums.iter().enumerate().rev().max_by_key(|(_, sum)| **sum).map_or(0, |(class, _)| class);
-    let scale = model.card().score_scale();
-    let value = |scores: &Vec<i64>| scores.get(best).copied().unwrap_or(0) as f64 * scale;
-    HeatMap {
-        class: model.card().labels().get(best).cloned().unwrap_or_default(),
-        height: map.height(),
-        width: map.width(),
-        values: read.locations.iter().map(value).collect(),
-    }
-}
-
-fn report(
-    args: &InferArgs,
-    model: &Model,
-    backbone: &Backbone,
-    case: &Case,
-    read: &Read,
-    heat_map: Option<HeatMap>,
-    computed_at: String,
-) -> Report {
-    let (card, plan, finding) = (model.card(), model.card().plan(), &read.diagnosis.finding);
-    let (outcome, contributions) = match finding {
-        Finding::Scores { label, scores, margin, contributions, .. } => {
-            let scores = card.labels().iter().cloned().zip(scores.iter().copied()).collect();
-            (Outcome::Scores { label: label.clone(), margin: *margin, scores }, contributions.as_slice())
-        }
-        Finding::Class { label } if finding.is_review() => {
-            let _ = label;
-            (Outcome::Class(None), [].as_slice())
-        }
-        Finding::Class { label } => (Outcome::Class(Some(label.clone())), [].as_slice()),
-        Finding::Classes { label, review } => {
-            let found = |class: &String| match (label.contains(class), review.contains(class)) {
-                (_, true) => None,
-                (found, false) => Some(found),
-            };
-            let findings = card.labels().iter().map(|class| (class.clone(), found(class))).collect();
-            (Outcome::Findings(findings), [].as_slice())
-        }
-    };
-    let is_far_out = read.diagnosis.drift.is_some_and(|drift| drift.is_far_out());
-    let review = if read.diagnosis.canary_alarm {
-        Some(
-            "the gateway answered vectors with known answers wrongly in the same run: do not rely on this result.",
-        )
-    } else if read.receipt.as_ref().is_some_and(Judgement::is_invalid) {
-        Some("the gateway's receipt of this answer is INVALID: do not rely on this result.")
-    } else if is_far_out {
-        Some("the scan is unlike those that the model was calibrated on.")
-    } else {
-        finding.is_review().then_some("the decision is too close for the computation.")
-    };
-    let review = review.map(str::to_owned);
-    let security = plan.bootstrap().map_or(plan.parameters().security_bits(), |set| set.security_bits());
-    let certainty = plan.log2_p_fail().map_or_else(
-        || "always equal to the computation in the clear".to_owned(),
-        |log2| format!("equal to the computation in the clear but for a chance of 2^{log2:.0}"),
-    );
-    Report {
-        outcome,
-        review,
-        source: case.name.rsplit('/').next().unwrap_or_default().to_owned(),
-        picture: Some(case.picture.clone()),
-        heat_map,
-        bars: contributions
-            .iter()
-            .map(|class| Bars {
-                class: class.class.clone(),
-                intercept: class.intercept,
-                bars: (class.groups.iter())
-                    .map(|group| Bar { name: group.group.clone(), value: group.value })
-                    .collect(),
-            })
-            .collect(),
-        drift: read.diagnosis.drift.map(|drift| tiresias_report::Drift {
-            outside: drift.outside,
-            values: drift.values,
-            distance: drift.distance,
-            limit: drift.limit,
-            is_far_out,
-        }),
-        study: case.study.clone(),
-        model: ModelFacts {
-            name: card.name().to_owned(),
-            version: card.version(),
-            config_id: model.config().to_string(),
-            gateway: args.gateway.gateway.clone(),
-            backbone: Some(hex::encode(backbone.digest())),
-            about: card.about().map(str::to_owned),
-            facts: vec![
-                ("Result", certainty),
-                ("Encryption", format!("{}, {security} bits of security", plan.parameters().name())),
-                ("Weights", plan.privacy().name().to_owned()),
-            ],
-        },
-        computed_at,
-    }
-}
-
-/// One scan's file as named; several scans' in a folder, by their names. Nothing is overwritten.
-fn save(path: &Path, scans: usize, name: &str, ending: &str, bytes: &[u8]) -> Result<(), Error> {
-    let is_file = scans == 1 && path.extension().is_some_and(|given| given == ending) && !path.is_dir();
-    let path: PathBuf = if is_file {
-        path.to_owned()
-    } else {
-        fs::create_dir_all(path).map_err(files::at(path))?;
-        path.join(format!("{}.{ending}", scans::stem(name)))
-    };
-    let mut file = files::create_own(&path)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(files::at(&path))
 }
