@@ -10,6 +10,7 @@ mod gateway;
 mod infer;
 mod scans;
 mod verify;
+mod witness;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,8 @@ pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
 pub use verify::VerifyArgs;
+pub use witness::WitnessArgs;
+pub(crate) use witness::log_key;
 
 /// Asks a gateway for a diagnosis that only this machine can read.
 #[derive(Debug, Parser)]
@@ -95,6 +98,15 @@ pub enum Command {
                           tiresias verify [OPTIONS] --log <DIR|URL> --log-key <KEY|FILE>"
     )]
     Verify(VerifyArgs),
+    /// Cosign the checkpoints of other parties' transparency logs, so that none can show two histories
+    ///
+    /// Serves `POST /add-checkpoint` of c2sp.org/tlog-witness, and GET /health. When it listens, prints one line with its
+    /// address and the key that verifies its cosignatures.
+    #[command(
+        override_usage = "tiresias witness [OPTIONS] --name <NAME> --data <DIR> --listen <ADDR> --log-key <KEY>...\n       \
+                          tiresias witness [--name <NAME>] --data <DIR> --show-key"
+    )]
+    Witness(WitnessArgs),
     /// Print completions for a shell
     Completions {
         /// The shell

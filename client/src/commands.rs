@@ -9,3 +9,4 @@ pub mod enroll;
 pub mod fairness;
 pub mod infer;
 pub mod verify;
+pub mod witness;

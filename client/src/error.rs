@@ -237,6 +237,9 @@ pub enum Error {
          computed again by an auditor who holds the model (tiresias-gateway replay)"
     )]
     CanaryAlarm(String),
+    /// A witness could not be opened or run.
+    #[error(transparent)]
+    Witness(#[from] crate::witness::Error),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -334,6 +337,7 @@ impl Error {
             Self::KeptCheckpoint { .. } => "kept_checkpoint",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
+            Self::Witness(error) => error.code(),
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

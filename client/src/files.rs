@@ -14,6 +14,9 @@ use crate::Error;
 /// Memory for a secret that is not read from a file of known length, such as a pipe.
 const UNKNOWN_LENGTH: u64 = 64 << 10;
 
+/// How the names of files begin that are being written, and that a crash may leave.
+pub(crate) const UNFINISHED: &str = ".tiresias-";
+
 /// Names the file that an operation failed on.
 pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     |source| Error::Io { path: path.to_owned(), source }
@@ -71,7 +74,7 @@ pub(crate) enum Readers {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], readers: Readers, replace: bool) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".tiresias-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     {
         let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
@@ -99,25 +102,6 @@ pub(crate) fn open_own_to_read(path: &Path) -> Result<File, Error> {
     open_regular(path, OpenOptions::new().read(true))
 }
 
-/// Why an open file with secrets is not its user's alone, if it is not.
-pub(crate) fn shared(file: &File, path: &Path) -> Result<Option<&'static str>, Error> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let found = file.metadata().map_err(at(path))?;
-        if found.mode() & 0o077 != 0 {
-            return Ok(Some("other users can reach this file of secrets: chmod 600 it"));
-        }
-        // Whose file it is knows its secrets, or chose them.
-        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
-            return Ok(Some("this file of secrets belongs to another user"));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (file, path);
-    Ok(None)
-}
-
 fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
     let not_regular = || Error::NotRegular { path: path.to_owned() };
     let named = fs::symlink_metadata(path).map_err(at(path))?;
@@ -142,6 +126,25 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<File, Error> {
         }
     }
     Ok(file)
+}
+
+/// Why a file with a secret is not its user's alone, if it is not.
+pub(crate) fn exposure(file: &File) -> io::Result<Option<&'static str>> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = file.metadata()?;
+        if found.mode() & 0o077 != 0 {
+            return Ok(Some("other users can reach this file of secrets: chmod 600 it"));
+        }
+        // Whose file it is knows its secrets, or chose them.
+        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+            return Ok(Some("this file of secrets belongs to another user"));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(None)
 }
 
 /// Makes a new name in a directory survive a crash.

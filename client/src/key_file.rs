@@ -87,7 +87,7 @@ impl KeyFile {
         passphrase: impl FnOnce() -> Result<SecretString, Error>,
     ) -> Result<Self, Error> {
         let file = files::open_own_to_read(path)?;
-        if let Some(reason) = files::shared(&file, path)? {
+        if let Some(reason) = files::exposure(&file).map_err(files::at(path))? {
             return Err(fault(path, reason));
         }
         let mut bytes = files::read_secret(&file, path, MAXIMUM_BYTES)?;

@@ -20,9 +20,10 @@
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
 //! 7. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
-//! 9. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `canaries`, `backbone`, `fairness`, `demo`.
-//! 10. [`audit`]: looks for what must not have left.
-//! 11. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
+//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `canaries`, `backbone`, `fairness`, `witness`, `demo`.
+//! 11. [`audit`]: looks for what must not have left.
+//! 12. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -47,6 +48,7 @@ pub mod scans;
 mod sealed;
 pub mod state;
 pub mod stop;
+pub mod witness;
 
 pub use diagnosis::Model;
 pub use error::Error;

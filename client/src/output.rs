@@ -244,6 +244,30 @@ pub(crate) fn warn_new_evaluation_key(id: &KeyId) {
     );
 }
 
+/// Says that a log signed a checkpoint that does not continue the one before.
+pub(crate) fn warn_forked_log(evidence: &Path) {
+    let evidence = evidence.display();
+    warn(
+        "log_forked",
+        &format!(
+            "a checkpoint with a log's signature does not continue the one before, or came with a wrong proof: {evidence}"
+        ),
+    );
+}
+
+/// Says that a checkpoint could not be stored, and so is not cosigned.
+pub(crate) fn warn_witness_failed(error: &crate::witness::Error) {
+    warn("witness_failed", &format!("a checkpoint could not be stored, and is not cosigned: {error}"));
+}
+
+/// Says that what a witness is asked and answers can be kept from it on the way.
+pub(crate) fn warn_plain_http() {
+    warn(
+        "plain_http",
+        "without --tls-cert and --tls-key the witness speaks plain HTTP, and not on this machine alone",
+    );
+}
+
 fn warn(code: &str, text: &str) {
     // Standard error may be closed; there is no one left to tell then.
     let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");

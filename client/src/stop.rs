@@ -20,6 +20,15 @@ impl Stop {
     /// us listen, they do.
     #[must_use]
     pub fn on_signals() -> Self {
+        Self::listen(output::note_interrupted)
+    }
+
+    /// The same for a server, which has nothing to finish and nothing to say.
+    pub(crate) fn of_a_server() -> Self {
+        Self::listen(|| {})
+    }
+
+    fn listen(heard: fn()) -> Self {
         let (asked, receiver) = watch::channel(0_u8);
         let Ok(mut signals) = Signals::new() else { return Self::never() };
         tokio::spawn(async move {
@@ -27,7 +36,7 @@ impl Stop {
                 signals.next().await;
                 asked.send_modify(|count| *count = count.saturating_add(1));
                 if *asked.borrow() == 1 {
-                    output::note_interrupted();
+                    heard();
                 }
             }
         });

@@ -11,6 +11,7 @@ use crate::{
     config::{Config, TlsConfig, TlsSource},
     data,
     history::{self, History},
+    log,
     registry::{self, Snapshot},
     repository::{self, Repository},
     tls,
@@ -205,9 +206,20 @@ impl Report {
         }
         let budgets = budget::check(&directory.join(budget::FILE)).map(drop);
         let history = History::read(&directory.join(history::FILE)).map(drop);
+        self.read_witnesses(config);
         for error in [budgets, history].into_iter().filter_map(Result::err) {
             let error: data::Error = error;
             self.error(error.code(), &error);
+        }
+    }
+
+    fn read_witnesses(&mut self, config: &Config) {
+        let Some(witnesses) = &config.log.witnesses else { return };
+        let names: Vec<&str> = witnesses.witnesses.iter().map(|witness| witness.key.name()).collect();
+        self.note("witnesses", names.join(", "));
+        self.note("witness_quorum", witnesses.quorum);
+        if let Err(error) = log::witness_tls(witnesses) {
+            self.error("tls", &error);
         }
     }
 

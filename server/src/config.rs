@@ -16,9 +16,11 @@ mod log;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod witnesses;
 
 pub use limits::Limits;
 pub use log::LogPolicy;
+pub use witnesses::{WitnessAddress, WitnessPolicy};
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
@@ -306,6 +308,7 @@ impl File {
         for path in &mut file.tls.client_crl {
             *path = base.join(&*path);
         }
+        file.log.resolve(base);
         Ok(file)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::Limits,
     error::ApiError,
     gateway::Gateway,
+    log::WitnessMetrics,
     protocol::{Expected, INPUT, output},
     registry::{ServedModel, Snapshot},
     tenants::Tenant,
@@ -72,7 +73,14 @@ impl Gateway {
     /// `/health` of the metrics listener.
     pub(crate) fn health(&self) -> Response<Full<Bytes>> {
         let ready = self.is_ready();
-        respond_ready(ready, &json!({"ready": ready}))
+        let mut health = json!({"ready": ready});
+        // Whoever speaks for a witness must not be able to stop the gateway: it stays ready.
+        if let Some(state) =
+            self.log.as_ref().and_then(|log| log.metrics().witnesses()).map(WitnessMetrics::state)
+        {
+            health["witnesses"] = state.into();
+        }
+        respond_ready(ready, &health)
     }
 
     /// A model as this tenant may use it.

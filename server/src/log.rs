@@ -5,6 +5,7 @@
 //! key        the log's keys, mode 0600
 //! secret     32 bytes that salts and the keys of seeds come from, mode 0600
 //! journal    every entry in order; the public files are made of it
+//! newest     the newest signed checkpoint, while the published one waits for witnesses
 //! seeds/     the seeds of responses, encrypted, a file a day
 //! public/    checkpoint and tiles as tlog-tiles has them, for the gateway's routes and for any server of files
 //! ```
@@ -13,7 +14,7 @@
 //! receipt. Where the disk refuses, so does the gateway.
 //!
 //! In reading order: `records` (the journal), `tree` (hashes), `files` (the public directory), `keys` (who signs), `book` (all
-//! of these as one), `committer` (the thread that has it), `leaves` (what is logged), `seeds` (for
+//! of these as one), `committer` (the thread that has it), `witnesses` (who cosigns), `leaves` (what is logged), `seeds` (for
 //! replay), `audit` (what replay reads of all this), `metrics`, `commands` (for operators).
 
 mod audit;
@@ -29,6 +30,7 @@ mod seeds;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod witnesses;
 
 use std::{
     fs, io,
@@ -42,17 +44,22 @@ use std::{
 };
 
 use tiresias_evidence::{Leaf, NoteVerifier, Receipt};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{oneshot, watch},
+    task::AbortHandle,
+};
 
-use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap};
+use crate::{config::LogPolicy, data::DataDirectory, error::ApiError, swap::Swap, tls};
 pub(crate) use audit::Audit;
-use book::{Book, PUBLIC};
+use book::{Book, PUBLIC, Quorum, Signed};
 pub use commands::{CommandError, run};
 use committer::{Committer, Job, Message, Place};
 pub(crate) use leaves::{AnswerFacts, Facts};
-pub(crate) use metrics::LogMetrics;
+pub(crate) use metrics::{LogMetrics, WitnessMetrics};
 pub(crate) use seeds::Seed;
 use seeds::Seeds;
+use witnesses::Witnesses;
+pub(crate) use witnesses::client_config as witness_tls;
 
 /// The log's directory in the data directory.
 const DIRECTORY: &str = "log";
@@ -102,6 +109,9 @@ pub enum Error {
         /// The records that the checkpoint covers.
         covered: u64,
     },
+    /// Witnesses cannot be reached over TLS.
+    #[error("witnesses: {0}")]
+    WitnessTls(#[from] tls::Error),
     /// The journal is another's.
     #[error("{path}: these records are not those that the published checkpoint was signed over: restore the directory from a backup", path = path.display())]
     Fork {
@@ -121,6 +131,7 @@ impl Error {
             Self::Origin { .. } => "log_origin",
             Self::Damaged { .. } | Self::Short { .. } => "log_damaged",
             Self::Fork { .. } => "log_forked",
+            Self::WitnessTls(_) => "tls",
         }
     }
 
@@ -133,8 +144,17 @@ impl Error {
 struct Shared {
     /// The published checkpoint.
     checkpoint: Swap<Arc<str>>,
+    /// The newest checkpoint whose tiles are there: what witnesses cosign.
+    newest: watch::Sender<Newest>,
     /// Answers that are being computed.
     coming: AtomicUsize,
+}
+
+#[derive(Debug, Clone)]
+struct Newest {
+    signed: Signed,
+    /// Whether no other one follows.
+    is_last: bool,
 }
 
 /// An answer that is being computed, and will be logged.
@@ -170,28 +190,50 @@ pub(crate) struct Log {
     metrics: LogMetrics,
     messages: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    witnesses: Option<AbortHandle>,
 }
 
 impl Log {
-    /// Opens the log of a data directory, makes it on first use, and publishes where it stands. Reads the whole journal.
+    /// Opens the log of a data directory, makes it on first use, and publishes where it stands. Reads the whole journal. Where
+    /// there are witnesses, they are asked by a task of the runtime that this is called in.
     pub(crate) fn open(data: &DataDirectory, policy: &LogPolicy) -> Result<Self, Error> {
         let directory = data.file(DIRECTORY);
         make(&directory)?;
         let facts = Facts::open(&directory)?;
-        let mut book = Book::open(&directory, policy.origin.as_deref())?;
+        let witnesses = policy.witnesses.as_ref();
+        let quorum = witnesses.map(|policy| Quorum { keys: policy.keys(), count: policy.quorum });
+        let mut book = Book::open(&directory, policy.origin.as_deref(), quorum.as_ref())?;
         let seeds = Seeds::open(&directory, facts.seed_secret(), policy.retention_days);
         book.keep_seeds(seeds.map_err(Error::io(&directory))?);
-        let metrics = LogMetrics::default();
+        let mut metrics = LogMetrics::default();
+        if witnesses.is_some() {
+            metrics = metrics.with_witnesses();
+        }
         metrics.stands_at(book.size());
         let verifiers = book.verifiers();
-        let shared =
-            Arc::new(Shared { checkpoint: Swap::new(Arc::clone(book.note())), coming: AtomicUsize::new(0) });
+        let newest = Newest { signed: book.newest(), is_last: false };
+        let shared = Arc::new(Shared {
+            checkpoint: Swap::new(Arc::clone(&book.shown().note)),
+            newest: watch::Sender::new(newest),
+            coming: AtomicUsize::new(0),
+        });
+        let cosigned = book.cosigned_size();
         let (messages, inbox) = mpsc::channel();
         let committer = Committer::new(book, inbox, Arc::clone(&shared), metrics.clone());
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || committer.run());
         let thread = Mutex::new(Some(thread.map_err(Error::io(&directory))?));
         let public = directory.join(PUBLIC);
-        Ok(Self { facts, verifiers, public, shared, metrics, messages, thread })
+        let witnesses = match (witnesses, metrics.witnesses()) {
+            (Some(policy), Some(metrics)) => {
+                let newest = shared.newest.subscribe();
+                metrics.cosigned(cosigned);
+                let (messages, public) = (messages.clone(), public.clone());
+                let asking = Witnesses::new(policy, (newest, cosigned), messages, public, metrics.clone())?;
+                Some(tokio::spawn(asking.run()).abort_handle())
+            }
+            _ => None,
+        };
+        Ok(Self { facts, verifiers, public, shared, metrics, messages, thread, witnesses })
     }
 
     /// What leaves are made of.
@@ -262,6 +304,9 @@ impl Log {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the transparency log's thread panicked");
+        }
+        if let Some(asking) = &self.witnesses {
+            asking.abort();
         }
     }
 }

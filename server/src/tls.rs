@@ -53,6 +53,9 @@ pub enum Error {
     /// rustls refused its settings.
     #[error("TLS: {0}")]
     Rustls(#[from] rustls::Error),
+    /// The system has no certificate authorities.
+    #[error("no certificate authority to know witnesses by: name one as witness_ca")]
+    NoRoots,
     /// Certificates could not be made.
     #[error("self-signed certificates could not be made")]
     Generate(#[from] rcgen::Error),
@@ -149,7 +152,7 @@ pub(crate) fn failure(error: &io::Error) -> &'static str {
     }
 }
 
-fn pem(path: &Path, rule: &'static str) -> Error {
+pub(crate) fn pem(path: &Path, rule: &'static str) -> Error {
     Error::Pem { path: path.display().to_string(), rule }
 }
 

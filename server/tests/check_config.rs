@@ -138,6 +138,29 @@ fn settings_that_cannot_be_are_refused_by_the_same_rules_as_at_a_start() {
 }
 
 #[test]
+fn witnesses_are_summed_up_and_their_authority_is_read() {
+    let case = Case::new();
+    let key = tiresias_evidence::LogKey::from_seed("witness.example/w1", &[1; 32]).unwrap();
+    let entry = |url: &str| {
+        let key = key.cosignature_verifier();
+        format!("{TLS}[log]\nwitnesses = [{{ url = \"{url}\", key = \"{key}\" }}]\n")
+    };
+    let good = entry("https://witness.example") + "witness_ca = \"tls/ca.pem\"\n";
+    let found = case.check(&good, &["--json"]).json();
+    assert_eq!((&found["witnesses"], &found["witness_quorum"]), (&"witness.example/w1".into(), &1.into()));
+    for (settings, part) in [
+        (entry("http://witness.example"), "https://"),
+        (good.replace("tls/ca.pem", "absent.pem"), "absent.pem"),
+        (good.replace("tls/ca.pem", "tls/server-key.pem"), "server-key.pem"),
+        (good.clone() + "witness_quorum = 2\n", "witness_quorum 1 to"),
+        (good + "enabled = false\n", "witnesses need a log"),
+    ] {
+        let found = case.check(&settings, &[]);
+        assert!(found.code == Some(1) && found.out.contains(part), "{part}: {}{}", found.out, found.err);
+    }
+}
+
+#[test]
 fn a_gateway_that_serves_does_not_mind() {
     let case = Case::new();
     let settings = format!("{TLS}{CRL}");

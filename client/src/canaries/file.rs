@@ -80,7 +80,7 @@ impl CanaryFile {
     pub fn open(path: &Path, model: &Model) -> Result<Self, Error> {
         let fault = |reason| Error::Canaries { path: path.to_owned(), reason };
         let file = files::open_own_to_read(path)?;
-        if let Some(reason) = files::shared(&file, path)? {
+        if let Some(reason) = files::exposure(&file).map_err(files::at(path))? {
             return Err(fault(reason));
         }
         let bytes = files::read_open(&file, path, MAXIMUM_BYTES)?;

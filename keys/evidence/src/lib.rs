@@ -16,7 +16,8 @@
 //! 6. [`leaf`]: what is logged of an event.
 //! 7. [`commitment`]: the hashes in a leaf.
 //! 8. [`receipt`]: a leaf with its proof.
-//! 9. [`model_card`] and [`approval`]: what a model is for, and who approved that it is served.
+//! 9. [`witness`]: what a log and its witnesses say to each other.
+//! 10. [`model_card`] and [`approval`]: what a model is for, and who approved that it is served.
 #![forbid(unsafe_code)]
 
 pub mod approval;
@@ -30,6 +31,7 @@ pub mod note;
 pub mod reader;
 pub mod receipt;
 pub mod tile;
+pub mod witness;
 
 pub use approval::Approval;
 pub use checkpoint::Checkpoint;

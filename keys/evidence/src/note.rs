@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 
+pub mod secret;
+
 /// The type of a key that signs notes.
 const SIGNS: u8 = 1;
 /// The type of a key that cosigns checkpoints.
@@ -231,6 +233,19 @@ impl<'a> Note<'a> {
         }
         found
     }
+
+    /// The signature lines of these keys. There must be one, and all of them must verify; lines of other keys are left out.
+    pub fn signatures_of(&self, verifiers: &[NoteVerifier]) -> Result<String, Error> {
+        let mut found = String::new();
+        for (line, whole) in self.lines().zip(self.signatures.lines()) {
+            let (name, id, signature) = line?;
+            if let Some(known) = verifiers.iter().find(|key| key.name == name && key.id == id) {
+                known.verify(self.text, &signature)?;
+                [whole, "\n"].into_iter().for_each(|part| found.push_str(part));
+            }
+        }
+        if found.is_empty() { Err(Error::Signature) } else { Ok(found) }
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +281,29 @@ mod tests {
         assert_eq!(note.verify(&log.cosignature_verifier()), Err(Error::Signature));
         let other = LogKey::from_seed("gateway.example/receipts", &[3; 32]).unwrap();
         assert_eq!(note.verify(&other.verifier()), Err(Error::Signature));
+    }
+
+    #[test]
+    fn lines_of_unknown_keys_are_left_out_and_a_false_line_of_a_known_key_refuses_the_note() {
+        let key = |seed: u8| LogKey::from_seed("gateway.example/receipts", &[seed; 32]).unwrap();
+        let text = "gateway.example/receipts\n5\nAAAA\n";
+        let line = |key: &LogKey, text: &str| key.sign(text)[text.len() + 1..].to_owned();
+        let (old, new, other) = (key(1), key(2), key(3));
+        let known = [new.verifier(), old.verifier()];
+        let of = |lines: &[String]| {
+            let note = format!("{text}\n{}", lines.concat());
+            Note::parse(&note).unwrap().signatures_of(&known)
+        };
+        let [old, new, other, false_line] = [
+            line(&old, text),
+            line(&new, text),
+            line(&other, text),
+            line(&old, "gateway.example/receipts\n6\nAAAA\n"),
+        ];
+        assert_eq!(of(&[other.clone(), old.clone(), new.clone()]), Ok(format!("{old}{new}")));
+        assert_eq!(of(std::slice::from_ref(&new)), Ok(new.clone()));
+        assert_eq!(of(std::slice::from_ref(&other)), Err(Error::Signature));
+        assert_eq!(of(&[new, false_line]), Err(Error::Signature));
     }
 
     #[test]

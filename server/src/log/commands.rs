@@ -63,7 +63,7 @@ fn rotate(args: &RotateArgs, out: &mut impl Write) -> Result<(), CommandError> {
     let directory = data.file(DIRECTORY);
     make(&directory)?;
     let facts = Facts::open(&directory)?;
-    let mut book = Book::open(&directory, None)?;
+    let mut book = Book::open(&directory, None, None)?;
     let mut line = json!({});
     if args.finish {
         book.finish_rotation(&directory)?;

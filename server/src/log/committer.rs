@@ -15,13 +15,22 @@ use std::{
 use tiresias_evidence::Hash;
 use tokio::sync::oneshot;
 
-use super::{Shared, book::Book, metrics::LogMetrics, records::BATCH, seeds::Seed};
+use super::{
+    Shared,
+    book::{Book, Signed},
+    metrics::LogMetrics,
+    records::BATCH,
+    seeds::Seed,
+};
 
 /// Under load the public files are this much behind, at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a commit waits, counted from the last one, for answers that are being computed: so a busy log syncs less often.
 const GATHER: Duration = Duration::from_micros(500);
+
+/// How long the end waits for witnesses to cosign the last checkpoint.
+const LAST_ROUND: Duration = Duration::from_secs(2);
 
 /// What could not be logged is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
@@ -53,6 +62,10 @@ pub(super) struct Job {
 /// What the thread is told.
 pub(super) enum Message {
     Append(Job),
+    /// Enough witnesses have cosigned a checkpoint.
+    Cosigned(Signed),
+    /// For a while too few of them have.
+    Alone,
     /// Finish what came before, publish, and end.
     Close,
 }
@@ -105,9 +118,23 @@ impl Committer {
         // What a failing disk held up is more than one commit takes.
         while self.commit() {}
         self.publish();
+        self.wait_for_witnesses();
         if !self.waiting.is_empty() {
             let leaves = self.waiting.len();
             tracing::error!(leaves, "the gateway ends with leaves that could not be logged");
+        }
+    }
+
+    /// What is left behind is cosigned to its end, where witnesses answer.
+    fn wait_for_witnesses(&mut self) {
+        let end = Instant::now() + LAST_ROUND;
+        self.shared.newest.send_modify(|newest| newest.is_last = true);
+        while self.book.awaits_witnesses() {
+            let Ok(message) = self.messages.recv_timeout(end.saturating_duration_since(Instant::now()))
+            else {
+                return tracing::warn!("the last checkpoint was not cosigned in time");
+            };
+            self.take(message);
         }
     }
 
@@ -142,6 +169,14 @@ impl Committer {
     fn take(&mut self, message: Message) {
         match message {
             Message::Append(job) => self.waiting.push_back(job),
+            Message::Cosigned(cosigned) => {
+                self.book.publish_cosigned(cosigned);
+                self.show();
+            }
+            Message::Alone => {
+                self.book.publish_alone();
+                self.show();
+            }
             Message::Close => self.closed = true,
         }
     }
@@ -205,8 +240,14 @@ impl Committer {
     fn publish(&mut self) {
         self.book.publish();
         self.published = Instant::now();
+        self.show();
+    }
+
+    /// Shows to others what was published.
+    fn show(&self) {
         if self.book.is_published() {
-            self.shared.checkpoint.store(Arc::clone(self.book.note()));
+            self.shared.checkpoint.store(Arc::clone(&self.book.shown().note));
+            self.shared.newest.send_modify(|newest| newest.signed = self.book.newest());
         }
     }
 }

@@ -2,7 +2,7 @@
 //! server of static files can serve them as they are.
 //!
 //! They are made of the journal: none is synced, and a start makes anew what is missing or differs. The checkpoint is
-//! written last, so whatever it covers is there.
+//! written last, and partial tiles that it needs go when another one took its place: so whatever it covers is there.
 
 use std::{
     fs,
@@ -30,6 +30,8 @@ pub(super) struct Files {
     directory: PathBuf,
     /// Leaves in tiles.
     size: u64,
+    /// Leaves under the checkpoint that was written last.
+    covered: u64,
 }
 
 fn unkept(_: NotKept) -> io::Error {
@@ -40,7 +42,7 @@ impl Files {
     /// Makes the directory where there is none.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        Ok(Self { directory: directory.to_owned(), size: 0 })
+        Ok(Self { directory: directory.to_owned(), size: 0, covered: 0 })
     }
 
     /// Leaves whose tiles were written.
@@ -50,7 +52,7 @@ impl Files {
 
     /// The note of the checkpoint that was published last. `None` where there is none that can be read.
     pub(super) fn published(&self) -> Option<String> {
-        String::from_utf8(read(&self.directory.join("checkpoint"), MAXIMUM_NOTE_BYTES as u64).ok()?).ok()
+        read_note(&self.directory.join("checkpoint"))
     }
 
     /// Writes the tiles that leaves from [`Files::size`] on have changed; where `partial` is not asked for, full ones alone.
@@ -96,17 +98,8 @@ impl Files {
             let end = to.min(begin + WIDTH);
             let bytes = content(begin..end)?;
             self.put(&path(index, end - begin), &bytes)?;
-            if end - begin < WIDTH {
-                if from <= begin {
-                    self.mend_narrower(&path, index, end - begin, &bytes)?;
-                }
-            } else {
-                // Partial tiles may go once the full one is there.
-                let partial = self.directory.join(path(index, WIDTH) + ".p");
-                match fs::remove_dir_all(partial) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+            if from <= begin {
+                self.mend_narrower(&path, index, end - begin, &bytes)?;
             }
         }
         Ok(())
@@ -132,27 +125,56 @@ impl Files {
         Ok(())
     }
 
-    /// Writes the checkpoint's note, which covers no more than tiles were written for.
-    pub(super) fn write_checkpoint(&self, note: &str) -> io::Result<()> {
-        self.put("checkpoint", note.as_bytes())
+    /// Writes the note of a checkpoint of `size` leaves, no more than tiles were written for.
+    pub(super) fn write_checkpoint(&mut self, note: &str, size: u64) -> io::Result<()> {
+        self.put("checkpoint", note.as_bytes())?;
+        if size > self.covered {
+            self.remove_partial(0, size, tile::entries_path)?;
+            for level in 0..LEVELS {
+                self.remove_partial(level, size, |index, width| tile::path(level, index, width))?;
+            }
+            self.covered = size;
+        }
+        Ok(())
     }
 
-    /// Writes a file whole or not at all, unless it is there as it should be.
-    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.directory.join(name);
-        if read(&path, MAXIMUM_FILE.max(bytes.len() as u64)).is_ok_and(|found| found == bytes) {
-            return Ok(());
-        }
-        let new = self.directory.join(".new");
-        fs::write(&new, bytes)?;
-        match fs::rename(&new, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(path.parent().unwrap_or(&self.directory))?;
-                fs::rename(&new, &path)
+    /// Partial tiles may go once the full one is there, and no checkpoint that is published needs them.
+    fn remove_partial(&self, level: u32, size: u64, path: impl Fn(u64, u64) -> String) -> io::Result<()> {
+        let full = |leaves: u64| (leaves >> (8 * level)) / WIDTH;
+        for index in full(self.covered)..full(size) {
+            match fs::remove_dir_all(self.directory.join(path(index, WIDTH) + ".p")) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
-            renamed => renamed,
         }
+        Ok(())
     }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        put(&self.directory, name, bytes)
+    }
+}
+
+/// Writes a file of a directory whole or not at all, unless it is there as it should be.
+pub(super) fn put(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let path = directory.join(name);
+    if read(&path, MAXIMUM_FILE.max(bytes.len() as u64)).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let new = directory.join(".new");
+    fs::write(&new, bytes)?;
+    match fs::rename(&new, &path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(directory))?;
+            fs::rename(&new, &path)
+        }
+        renamed => renamed,
+    }
+}
+
+/// Reads a note. `None` where there is none that can be read.
+pub(super) fn read_note(path: &Path) -> Option<String> {
+    String::from_utf8(read(path, MAXIMUM_NOTE_BYTES as u64).ok()?).ok()
 }
 
 /// Reads a file of at most `limit` bytes.
@@ -226,6 +248,7 @@ mod tests {
                 tree.append(entry(tree.size()));
             }
             files.write_tiles(&tree, true).unwrap();
+            files.write_checkpoint("", size).unwrap();
             assert_eq!(files.size(), size);
             for path in present {
                 let bytes = read_tile(directory.path(), path);
@@ -268,6 +291,31 @@ mod tests {
         ] {
             assert_eq!(read_tile(directory.path(), path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn partial_tiles_stay_until_no_published_checkpoint_needs_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = Files::open(directory.path()).unwrap();
+        let mut tree = Tree::default();
+        let mut grow = |files: &mut Files, size| {
+            while tree.size() < size {
+                tree.append(entry(tree.size()));
+            }
+            files.write_tiles(&tree, true).unwrap();
+        };
+        let is_there = |path: &str| directory.path().join(path).exists();
+        let of_300 = ["tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1"];
+        grow(&mut files, 300);
+        files.write_checkpoint("300", 300).unwrap();
+        grow(&mut files, 600);
+        grow(&mut files, 66_000);
+        assert!(of_300.iter().all(|path| is_there(path)) && is_there("tile/0/002.p/88"));
+        files.write_checkpoint("600", 600).unwrap();
+        assert!(!is_there(of_300[0]) && !is_there(of_300[1]) && is_there(of_300[2]));
+        assert!(["tile/0/002.p/88", "tile/1/000.p/2"].iter().all(|path| is_there(path)));
+        files.write_checkpoint("66000", 66_000).unwrap();
+        assert!(!is_there("tile/0/002.p") && !is_there("tile/1/000.p") && is_there("tile/1/001.p/1"));
     }
 
     #[test]

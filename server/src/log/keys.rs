@@ -7,8 +7,10 @@ use std::{
     path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use tiresias_evidence::{LogKey, NoteVerifier};
+use tiresias_evidence::{
+    LogKey, NoteVerifier,
+    note::secret::{self, Purpose},
+};
 use zeroize::Zeroizing;
 
 use super::Error;
@@ -17,9 +19,6 @@ use super::Error;
 const FILE: &str = "key";
 
 const MAXIMUM_BYTES: u64 = 4096;
-
-/// The type of an Ed25519 key.
-const ED25519: u8 = 1;
 
 const RULE: &str = "not a key file of this gateway's: one or two lines of PRIVATE+KEY+name+id+base64";
 
@@ -48,8 +47,11 @@ impl Keys {
 
     fn from_text(text: Zeroizing<String>, path: &Path) -> Result<Self, Error> {
         let refused = || Error::Key { path: path.to_owned(), rule: RULE };
-        let keys: Vec<LogKey> =
-            text.lines().map(|line| parse(line).ok_or_else(refused)).collect::<Result<_, _>>()?;
+        let keys: Vec<LogKey> = text
+            .lines()
+            .map(|line| secret::decode(Purpose::Sign, line))
+            .collect::<Result<_, _>>()
+            .map_err(|_| refused())?;
         let name = |key: &LogKey| key.verifier().name().to_owned();
         let is_pair = matches!(keys.as_slice(), [first, rest @ ..]
             if rest.len() <= 1 && rest.iter().all(|key| name(key) == name(first)));
@@ -111,39 +113,25 @@ impl Keys {
 pub(crate) fn draw(origin: Option<&str>, path: &Path) -> Result<Zeroizing<String>, Error> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| Error::Entropy)?;
-    let key = |name: &str| {
-        LogKey::from_seed(name, &seed).map_err(|_| Error::Key {
-            path: path.to_owned(),
-            rule: "the log's origin is at most 255 bytes without spaces and plus signs",
-        })
+    let refused = |_| Error::Key {
+        path: path.to_owned(),
+        rule: "the log's origin is at most 255 bytes without spaces and plus signs",
     };
     let name = match origin {
         Some(origin) => origin.to_owned(),
         None => {
             // A name that no other log has.
-            let text = key("tiresias.local/log")?.verifier().to_string();
-            format!("tiresias.local/{}", id_of(&text))
+            let key = LogKey::from_seed("tiresias.local/log", &seed).map_err(refused)?;
+            let verifier = key.verifier().to_string();
+            format!("tiresias.local/{}", verifier.split('+').nth(1).unwrap_or_default())
         }
     };
-    let verifier = key(&name)?.verifier().to_string();
-    let bytes = Zeroizing::new([&[ED25519], seed.as_slice()].concat());
-    let encoded = Zeroizing::new(STANDARD.encode(&*bytes));
-    Ok(Zeroizing::new(format!("PRIVATE+KEY+{name}+{}+{}\n", id_of(&verifier), &*encoded)))
-}
-
-/// The id in a verifier's text.
-fn id_of(verifier: &str) -> &str {
-    verifier.split('+').nth(1).unwrap_or_default()
+    secret::encode(Purpose::Sign, &name, &seed).map_err(refused)
 }
 
 /// Reads the line of a key.
 pub(crate) fn parse(line: &str) -> Option<LogKey> {
-    let mut parts = line.strip_prefix("PRIVATE+KEY+")?.splitn(3, '+');
-    let (name, id, encoded) = (parts.next()?, parts.next()?, parts.next()?);
-    let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
-    let (&kind, seed) = bytes.split_first()?;
-    let key = LogKey::from_seed(name, seed.try_into().ok().filter(|_| kind == ED25519)?).ok()?;
-    (id_of(&key.verifier().to_string()) == id).then_some(key)
+    secret::decode(Purpose::Sign, line).ok()
 }
 
 /// Reads a file that must be its user's alone.

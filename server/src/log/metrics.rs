@@ -3,7 +3,8 @@
 use std::{sync::atomic::AtomicI64, time::Duration};
 
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct LogMetrics {
     size: Gauge<i64, AtomicI64>,
     failures: Counter,
     commit_duration: Histogram,
+    /// Where there are witnesses.
+    witnesses: Option<WitnessMetrics>,
 }
 
 impl Default for LogMetrics {
@@ -25,6 +28,7 @@ impl Default for LogMetrics {
             size: Gauge::default(),
             failures: Counter::default(),
             commit_duration: Histogram::new(BUCKETS),
+            witnesses: None,
         }
     }
 }
@@ -44,6 +48,17 @@ impl LogMetrics {
             Unit::Seconds,
             self.commit_duration.clone(),
         );
+        if let Some(witnesses) = &self.witnesses {
+            witnesses.register(registry);
+        }
+    }
+
+    pub(super) fn with_witnesses(self) -> Self {
+        Self { witnesses: Some(WitnessMetrics::default()), ..self }
+    }
+
+    pub(crate) fn witnesses(&self) -> Option<&WitnessMetrics> {
+        self.witnesses.as_ref()
     }
 
     pub(super) fn stands_at(&self, size: u64) {
@@ -58,5 +73,71 @@ impl LogMetrics {
 
     pub(super) fn failed(&self) {
         self.failures.inc();
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WitnessLabels {
+    witness: String,
+    reason: &'static str,
+}
+
+/// What witnesses say of the log.
+#[derive(Clone, Default)]
+pub(crate) struct WitnessMetrics {
+    size: Gauge<i64, AtomicI64>,
+    failures: Family<WitnessLabels, Counter>,
+    forked: Gauge<i64, AtomicI64>,
+    alone: Gauge<i64, AtomicI64>,
+}
+
+impl WitnessMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "log_witnessed_size",
+            "Leaves of the newest checkpoint that enough witnesses have cosigned",
+            self.size.clone(),
+        );
+        registry.register(
+            "log_witness_failure",
+            "Checkpoints that a witness did not cosign, by the reason",
+            self.failures.clone(),
+        );
+        registry.register(
+            "log_forked",
+            "Witnesses that hold another history of this log, or a longer one: investigate if it is not 0",
+            self.forked.clone(),
+        );
+        registry.register(
+            "log_unwitnessed",
+            "1 while checkpoints are published without cosignatures, because too few witnesses answer",
+            self.alone.clone(),
+        );
+    }
+
+    pub(super) fn cosigned(&self, size: u64) {
+        self.size.set(size as i64);
+        self.alone.set(0);
+    }
+
+    pub(super) fn failed(&self, witness: &str, reason: &'static str) {
+        self.failures.get_or_create(&WitnessLabels { witness: witness.to_owned(), reason }).inc();
+    }
+
+    pub(super) fn forked_at(&self, witnesses: usize) {
+        self.forked.set(witnesses as i64);
+    }
+
+    pub(super) fn alone(&self) {
+        self.alone.set(1);
+    }
+
+    /// In a word, for health checks.
+    pub(crate) fn state(&self) -> &'static str {
+        match (self.forked.get(), self.alone.get()) {
+            (0, 0) => "ok",
+            (0, _) => "unanswered",
+            _ => "forked",
+        }
     }
 }

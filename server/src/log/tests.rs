@@ -1,8 +1,9 @@
 use std::{fs, path::Path, sync::Arc};
 
 use tiresias_evidence::{
-    Checkpoint, Event, Hash, Leaf, NoteVerifier, Receipt,
+    Checkpoint, Event, Hash, Leaf, LogKey, NoteVerifier, Receipt,
     merkle::{Frontier, Hashes, leaf_hash, prove_consistency, verify_consistency},
+    note::Note,
     tile,
 };
 use tiresias_keys::KeyId;
@@ -10,7 +11,7 @@ use tiresias_keys::KeyId;
 use super::*;
 
 fn policy() -> LogPolicy {
-    LogPolicy { enabled: true, origin: None, retention_days: 30 }
+    LogPolicy { enabled: true, origin: None, retention_days: 30, witnesses: None }
 }
 
 fn seed() -> Seed {
@@ -243,7 +244,7 @@ fn where_the_public_files_cannot_follow_the_log_stops_before_memory_does() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     make(&path).unwrap();
-    let mut book = Book::open(&path, None).unwrap();
+    let mut book = Book::open(&path, None, None).unwrap();
     // A file stands where a directory must be made.
     let obstacle = path.join("public/tile");
     fs::write(&obstacle, b"").unwrap();
@@ -279,6 +280,70 @@ async fn all_that_a_failing_disk_held_up_is_logged_before_the_end() {
     );
 }
 
+/// What is published of a book whose checkpoints one witness cosigns.
+#[test]
+fn the_published_checkpoint_is_cosigned_and_never_becomes_smaller() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    make(&path).unwrap();
+    let witness = LogKey::from_seed("witness.example/w1", &[1; 32]).unwrap();
+    let quorum = Quorum { keys: vec![witness.cosignature_verifier()], count: 1 };
+    let open = |quorum: Option<&Quorum>| Book::open(&path, Some("gateway.example/log"), quorum).unwrap();
+    let grow = |book: &mut Book, leaves: u64| {
+        let size = book.size();
+        let entries: Vec<Hash> = (size..size + leaves).map(records::tests::entry).collect();
+        book.commit(&entries, &[]).unwrap();
+        book.publish();
+    };
+    let cosigned = |book: &Book| {
+        let Signed { note, size } = book.newest();
+        let text = Note::parse(&note).unwrap().text().to_owned();
+        Signed { note: format!("{note}{}", witness.cosign(&text, 5)).into(), size }
+    };
+    let shown = |book: &Book| {
+        let note = fs::read_to_string(path.join("public/checkpoint")).unwrap();
+        assert_eq!(*note, *book.shown().note);
+        let is_cosigned = Note::parse(&note).unwrap().verify(&quorum.keys[0]).is_ok();
+        (Checkpoint::open(&note, &book.verifiers()[0]).unwrap().size, is_cosigned)
+    };
+    let mut book = open(Some(&quorum));
+    grow(&mut book, 3);
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((0, false), true));
+    let of_3 = cosigned(&book);
+    grow(&mut book, 2);
+    book.publish_cosigned(of_3.clone());
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((3, true), true));
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (3, true));
+    drop(book);
+    let mut book = open(Some(&quorum));
+    assert_eq!((shown(&book), book.size(), book.cosigned_size()), ((3, true), 6, 3), "over a restart");
+
+    // Too few witnesses answer: it is the newest, and what they say too late counts no more.
+    book.publish_alone();
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((6, false), false));
+    let of_6 = cosigned(&book);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (7, false));
+    book.publish_cosigned(of_6);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (7, false), "it stays until one is cosigned that is no smaller");
+    book.publish_cosigned(cosigned(&book));
+    assert_eq!((shown(&book), book.awaits_witnesses()), ((8, true), false));
+    // What is the newest is not published without the cosignature that it has.
+    book.publish_alone();
+    assert_eq!(shown(&book), (8, true));
+
+    // Without witnesses, or with others, cosignatures count no more.
+    drop(book);
+    let others = Quorum { keys: vec![witness.verifier()], count: 1 };
+    assert_eq!(shown(&open(Some(&others))), (8, false));
+    drop(open(Some(&quorum)));
+    let mut book = open(None);
+    grow(&mut book, 1);
+    assert_eq!(shown(&book), (9, false));
+}
+
 /// How long a log of a million leaves takes to open: `cargo test --release -p tiresias-server million -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
@@ -286,7 +351,7 @@ fn a_log_of_a_million_leaves_opens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     make(&path).unwrap();
-    let mut book = Book::open(&path, None).unwrap();
+    let mut book = Book::open(&path, None, None).unwrap();
     let entries: Vec<Hash> = (0..1_000_000_u64).map(records::tests::entry).collect();
     for batch in entries.chunks(256) {
         book.commit(batch, &[]).unwrap();
@@ -297,7 +362,7 @@ fn a_log_of_a_million_leaves_opens() {
     drop(book);
     for what in ["tiles are made", "tiles are there"] {
         let started = std::time::Instant::now();
-        let book = Book::open(&path, None).unwrap();
+        let book = Book::open(&path, None, None).unwrap();
         assert!(book.is_published() && book.size() == 1_000_000);
         let line = format!("{what}: {:?}\n", started.elapsed());
         io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
