@@ -11,6 +11,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use cheat::{StoredWeights, copy_repository, orthogonal};
@@ -20,7 +21,7 @@ use common::{
     relay::{Act, Backend, Requests, Seen},
     through, tiresias, with_features,
 };
-use gateway::{Gateway, Setup, fixture, rows};
+use gateway::{Gateway, Setup, fixture, program, rows};
 use serde_json::Value;
 use tiresias_client::Model;
 use tiresias_keys::Digest;
@@ -93,7 +94,7 @@ impl Clinic {
         let mut weights = stored.values();
         change(&mut weights);
         stored.store(&weights);
-        setup.start()
+        setup.with_data().start()
     }
 
     /// A cheat whose change of the first class's weights shows in no canary.
@@ -256,6 +257,31 @@ fn weights_orthogonal_to_the_canaries_pass_unless_they_come_and_go() {
         assert!(combination["x"]["features"].is_null() && combination["c"]["features"].is_array());
     }
     assert!(combinations.iter().any(|combination| combination["holds"] == false));
+}
+
+#[test]
+fn what_no_canary_sees_is_found_by_replay() {
+    let clinic = Clinic::start(Setup::model("flooded"), 2);
+    let (cheat, kept) = (clinic.orthogonal_cheat(), clinic.path("kept"));
+    let more = ["--receipts", &kept, "--log-key", cheat.log_key.as_deref().unwrap()];
+    clinic.infer(&all_to(&clinic, &cheat).url, &more).done();
+    let found = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path());
+    let request =
+        found.into_iter().find(|path| path.extension().is_some_and(|end| end == "request")).unwrap();
+    let replay = |models: PathBuf| {
+        let (data, response) = (cheat.path("data"), request.with_extension("response"));
+        let options = ["--data", "--repo", "--request", "--response"]
+            .into_iter()
+            .zip([&data, &models, &request, &response]);
+        let options = options.flat_map(|(name, path)| [PathBuf::from(name), path.clone()]);
+        Command::new(program()).arg("replay").args(options).output().unwrap()
+    };
+    assert!(replay(cheat.path("models")).status.success(), "it is what was served");
+    let words = String::from_utf8(replay(clinic.gateway.path("models")).stderr).unwrap();
+    assert!(
+        words.contains("error[commitment_mismatch]") && words.contains("weights were changed"),
+        "{words}"
+    );
 }
 
 #[test]
