@@ -96,7 +96,7 @@ fn measure(
         let digest = EncryptedFeatures::digest(&request.to_bytes(&shape));
         let seed = SecretSeed::from_bytes([2; 32]);
         let started = Instant::now();
-        let answer = prepared.evaluate(&evaluation_key, &request, digest, &seed, item, threads);
+        let answer = prepared.evaluate(&evaluation_key.on(threads), &request, digest, &seed, item);
         let elapsed = started.elapsed().as_secs_f64();
         let phases = key.decrypt(&answer.expect("a good request"), &plan.response_shape()).expect("memory");
         if policy.zone == 0 {

@@ -136,7 +136,7 @@ fn measure(quantized: &MlpQuantization, row: &[i64], threads: usize, rounds: u32
         let digest = EncryptedFeatures::digest(&request.to_bytes(&shape));
         let seed = SecretSeed::from_bytes([2; 32]);
         let started = Instant::now();
-        let answer = prepared.evaluate(&evaluation_key, &request, digest, &seed, item, threads);
+        let answer = prepared.evaluate(&evaluation_key.on(threads), &request, digest, &seed, item);
         let elapsed = started.elapsed().as_secs_f64();
         key.decrypt(&answer.expect("a good request"), &plan.response_shape()).expect("memory");
         elapsed

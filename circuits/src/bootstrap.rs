@@ -16,8 +16,10 @@
 //! position and the noise of a result have closed forms. No floating point takes part.
 //!
 //! Modules in reading order: [`LweCiphertext`] in `lwe`, [`Table`] in `table`, [`PreparedKey`] in `prepared`, `keyswitch`,
-//! `switch`, `rotate`, `monomial`, [`noise`], and [`Kernel`] in `kernel`, the arithmetic that is chosen for the processor.
+//! `switch`, `rotate`, `monomial`, [`noise`], [`Kernel`] in `kernel`, the arithmetic that is chosen for the processor, and
+//! [`Backend`], what a circuit asks for bootstraps: this processor, or a device.
 
+mod backend;
 mod kernel;
 mod keyswitch;
 mod lwe;
@@ -30,8 +32,10 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use backend::{Backend, Cpu};
 pub use kernel::Kernel;
 pub use lwe::LweCiphertext;
+pub use monomial::twiddles;
 pub use prepared::PreparedKey;
 pub use table::Table;
 

@@ -16,7 +16,7 @@ use tiresias_keys::{
 
 use crate::{
     Error, Plan, QuantizedHead,
-    bootstrap::PreparedKey,
+    bootstrap::Backend,
     evaluate::PreparedHead,
     ladder::{Ladder, Range},
     plan::{Decision, FINDINGS_PER_ANSWER, LabelPolicy, Policy},
@@ -126,24 +126,23 @@ impl PreparedLabel {
         self.head.plan()
     }
 
-    /// Evaluates one encrypted feature vector under the evaluation key of the client that sent it, on up to `threads`
-    /// threads. The other arguments and the guarantees are those of [`PreparedHead::evaluate`].
+    /// Evaluates one encrypted feature vector, with bootstraps on a backend that has the evaluation key of the client that sent
+    /// it. The other arguments and the guarantees are those of [`PreparedHead::evaluate`].
     ///
     /// Errors where the request was made for another card, or the key for other parameters.
     pub fn evaluate(
         &self,
-        key: &PreparedKey,
+        backend: &dyn Backend,
         request: &EncryptedFeatures,
         digest: Digest,
         response_seed: &SecretSeed,
         item: u32,
-        threads: usize,
     ) -> Result<EncryptedScores, Error> {
-        if key.parameters() != self.policy.bootstrap {
+        if backend.parameters() != self.policy.bootstrap {
             return Err(Error::KeyParameters);
         }
         let scores = self.head.leveled_scores(request)?;
-        let results = self.decider.decide(key, &scores, threads);
+        let results = self.decider.decide(backend, &scores);
         Ok(self.head.answer(request, digest, &results, response_seed, item))
     }
 }

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tiresias_circuits::explain::MapShape;
 use tiresias_keys::Digest;
 
+use crate::device::{DeviceChoice, WorkerArgs};
+
 /// Serves classification heads over encrypted features. It never sees a plaintext.
 #[derive(Debug, Parser)]
 #[command(name = "tiresias-gateway", version)]
@@ -44,6 +46,9 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+    /// Compute bootstraps for the gateway that started this process
+    #[command(hide = true)]
+    BootstrapWorker(WorkerArgs),
 }
 
 /// `replay`
@@ -387,7 +392,7 @@ pub struct ServeArgs {
     /// The address of Prometheus metrics and /health, plain HTTP; port 0 picks a free one
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<SocketAddr>,
-    /// Where to evaluate: auto, cpu or cuda:N
+    /// Where bootstraps are computed: auto (the first GPU, or the CPU where there is none), cpu, or cuda:N, which must be there
     #[arg(long)]
-    pub device: Option<String>,
+    pub device: Option<DeviceChoice>,
 }

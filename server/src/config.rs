@@ -7,7 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{cli::ServeArgs, governance::Governance, keys::KeyPolicy, tenants::Tenants};
+use crate::{
+    cli::ServeArgs, device::DeviceChoice, governance::Governance, keys::KeyPolicy, tenants::Tenants,
+};
 
 mod governance;
 mod keys;
@@ -120,6 +122,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// The metrics listener's address.
     pub metrics: Option<SocketAddr>,
+    /// Where bootstraps are computed.
+    pub device: DeviceChoice,
     /// Limits.
     pub limits: Limits,
     /// Evaluation keys.
@@ -173,7 +177,9 @@ impl Config {
             pick(&args.repo, file.repo).ok_or(Error::Rule("name a model repository: --repo or `repo`"))?;
         let listen =
             args.listen.or(file.listen).ok_or(Error::Rule("name an address: --listen or `listen`"))?;
-        check_device(args.device.as_deref().or(file.device.as_deref()).unwrap_or("auto"))?;
+        let device = file.device.as_deref().map(|text| text.parse().map_err(Error::Rule)).transpose();
+        let device = device.map_err(|error: Error| error.in_file(args.config.as_deref()))?;
+        let device = args.device.or(device).unwrap_or(DeviceChoice::Auto);
 
         let client_auth = !(args.insecure_no_client_auth || file.tls.insecure_no_client_auth);
         if !client_auth && !file.tenants.is_empty() {
@@ -199,6 +205,7 @@ impl Config {
             tenants,
             data,
             metrics: args.metrics.or(file.metrics),
+            device,
             limits,
             keys,
             log,
@@ -230,6 +237,7 @@ impl Config {
         keep("listen", new.listen != self.listen);
         keep("metrics", new.metrics != self.metrics);
         keep("data", new.data != self.data);
+        keep("device", new.device != self.device);
         keep("limits.connections", new.limits.connections != self.limits.connections);
         keep("limits.workers", new.limits.workers != self.limits.workers);
         keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
@@ -237,6 +245,7 @@ impl Config {
         keep("log", new.log != self.log);
         keep("governance", new.governance != self.governance);
         new.keys = self.keys;
+        new.device = self.device;
         new.log.clone_from(&self.log);
         new.governance.clone_from(&self.governance);
         new.repo.clone_from(&self.repo);
@@ -310,12 +319,5 @@ impl File {
         }
         file.log.resolve(base);
         Ok(file)
-    }
-}
-
-fn check_device(device: &str) -> Result<(), Error> {
-    match device {
-        "auto" | "cpu" => Ok(()),
-        _ => Err(Error::Rule("this build evaluates on the CPU alone: --device auto or cpu")),
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     budget::Budgets,
     compute::Compute,
     config::{Config, Limits},
+    device::Device,
     keys::Keys,
     log::Log,
     metrics::Metrics,
@@ -49,6 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) rates: Arc<Rates>,
     pub(crate) keys: Keys,
+    pub(crate) device: Device,
     pub(crate) compute: Compute,
     pub(crate) seeds: ResponseSeeds,
     /// Where there is a data directory, and a log is kept.
@@ -63,6 +65,7 @@ impl Gateway {
         registry: Registry,
         budgets: Budgets,
         keys: Keys,
+        device: Device,
         settings: Settings,
         log: Option<Arc<Log>>,
     ) -> Result<Self, getrandom::Error> {
@@ -71,11 +74,15 @@ impl Gateway {
         if let Some(log) = &log {
             metrics.add_log(log.metrics());
         }
+        if let Some(device) = device.metrics() {
+            metrics.add_device(device);
+        }
         Ok(Self {
             registry,
             budgets: Arc::new(budgets),
             rates: Arc::new(Rates::new()),
             keys,
+            device,
             compute: Compute::new(limits.workers, limits.queue),
             seeds: ResponseSeeds::new()?,
             memory: Arc::new(BodyMemory::new(limits.body_mib, settings.alone())),

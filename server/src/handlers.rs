@@ -1,5 +1,5 @@
-//! One function a route: decode, call, encode. Inference stands in `infer`, evaluation keys in `keys`, the transparency log in
-//! `log`, what operators do in `repository`.
+//! One function a route: decode, call, encode. Inference stands in `infer` and `evaluate`, evaluation keys in `keys`, the
+//! transparency log in `log`, what operators do in `repository`.
 
 use http_body_util::Full;
 use hyper::{
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     config::Limits,
+    device::Device,
     error::ApiError,
     gateway::Gateway,
     log::WitnessMetrics,
@@ -19,6 +20,7 @@ use crate::{
     tenants::Tenant,
 };
 
+mod evaluate;
 mod infer;
 mod keys;
 mod log;
@@ -31,22 +33,24 @@ pub(crate) type Answer = Result<Response<Full<Bytes>>, ApiError>;
 /// The batch of a model is cut so that no answer is longer.
 const MAXIMUM_ANSWER_BYTES: usize = 32 << 20;
 
-/// The batch of a label is cut so that its bootstraps take some ten seconds on two cores.
+/// A batch is cut so that its bootstraps take some ten seconds on two cores.
 const MAXIMUM_BOOTSTRAPS: usize = 2048;
+/// The same on a device, where they take half a second.
+const MAXIMUM_DEVICE_BOOTSTRAPS: usize = 1 << 14;
 
 impl ServedModel {
-    fn expected(&self, limits: &Limits) -> Expected {
+    fn expected(&self, limits: &Limits, device: &Device) -> Expected {
         let element_bytes = self.card.plan().request_shape().encoded_len();
         let answer_bytes = self.card.plan().response_shape().encoded_len();
         // In base64 a body is a third longer than its elements; the largest one takes at most half of the memory.
         let fitting = (limits.body_mib << 19) / (2 * element_bytes);
         let plan = self.card.plan();
-        let bootstraps = plan.bootstraps().max(1);
+        let most = if device.supervisor().is_some() { MAXIMUM_DEVICE_BOOTSTRAPS } else { MAXIMUM_BOOTSTRAPS };
         let maximum_batch = limits
             .batch
             .min(MAXIMUM_ANSWER_BYTES / answer_bytes)
             .min(fitting)
-            .min(MAXIMUM_BOOTSTRAPS / bootstraps)
+            .min(most / plan.bootstraps().max(1))
             .max(1);
         Expected { element_bytes, maximum_batch }
     }
@@ -86,7 +90,7 @@ impl Gateway {
     /// A model as this tenant may use it.
     pub(crate) fn model_metadata(&self, tenant: &Tenant, models: &Snapshot, model: &ServedModel) -> Answer {
         let versions: Vec<String> = models.versions(&model.name).map(|version| version.to_string()).collect();
-        let expected = model.expected(&self.settings.load().limits);
+        let expected = model.expected(&self.settings.load().limits, &self.device);
         // What a rate limit could never let pass is no batch.
         let burst = tenant.policy.rate.map_or(usize::MAX, |rate| rate.burst as usize);
         let tensor = |name| json!({"name": name, "datatype": "BYTES", "shape": [-1]});

@@ -47,6 +47,8 @@ pub struct KeyPolicy {
     pub expire_after: Duration,
     /// Memory for prepared keys.
     pub cache_bytes: usize,
+    /// Bytes of a device's memory for keys; `None`: most of what it has free.
+    pub device_bytes: Option<usize>,
 }
 
 /// All keys.

@@ -23,7 +23,7 @@
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
 //! 7. `gateway`, `router`, `body`, `protocol`, `handlers`: one request.
 //! 8. `admission`, `budget`, `rate`, `compute`: who may be evaluated, and in which order.
-//! 9. [`keys`]: evaluation keys of tenants, on disk and prepared.
+//! 9. [`keys`]: evaluation keys of tenants, on disk and prepared; [`device`]: where bootstraps are computed.
 //! 10. `seeds`: the randomness of responses.
 //! 11. [`data`], `journal`: what outlives the process.
 //! 12. [`log`]: the transparency log, and the receipts that answers take along; [`replay`]: an answer computed again.
@@ -38,6 +38,7 @@ pub mod cli;
 mod compute;
 pub mod config;
 pub mod data;
+pub mod device;
 pub mod error;
 mod gateway;
 pub mod governance;

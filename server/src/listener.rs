@@ -26,6 +26,7 @@ use crate::{
     check,
     config::{Config, Limits, TlsSource},
     data::{self, DataDirectory},
+    device::{self, Device},
     gateway::{Gateway, Settings},
     keys::Keys,
     log::{self, Log},
@@ -62,6 +63,9 @@ pub enum Error {
     /// The transparency log could not be opened.
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// The device that the operator named cannot be used.
+    #[error(transparent)]
+    Device(#[from] device::Error),
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy")]
     Entropy(#[from] getrandom::Error),
@@ -77,6 +81,7 @@ impl Error {
             Self::Listen { .. } => "listen",
             Self::Data(error) => error.code(),
             Self::Log(error) => error.code(),
+            Self::Device(_) => "device",
             Self::Entropy(_) => "entropy",
         }
     }
@@ -112,7 +117,8 @@ pub async fn serve(
         tracing::warn!("{warning}");
     }
     let keys = Keys::open(config.keys, data.as_ref())?;
-    let gateway = Arc::new(Gateway::new(registry, budgets, keys, settings, log.clone())?);
+    let device = Device::open(config.device, config.keys.device_bytes)?;
+    let gateway = Arc::new(Gateway::new(registry, budgets, keys, device, settings, log.clone())?);
     let sweeping = tokio::spawn(sweep_keys(Arc::clone(&gateway)));
     let connections = Arc::new(Semaphore::new(config.limits.connections));
 

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
     Config, check,
     cli::{Cli, Command, ServeArgs},
-    config, governance,
+    config, device, governance,
     listener::{self, Listening},
     log, owner, replay, serve,
 };
@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => run_server(args),
+        // Its standard output belongs to the gateway.
+        Command::BootstrapWorker(args) => device::work(&args).map_err(Error::from),
         command => run_command(command),
     };
     match result {
@@ -49,6 +51,8 @@ enum Error {
     #[error(transparent)]
     Serve(#[from] listener::Error),
     #[error(transparent)]
+    Worker(#[from] device::WorkerError),
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
@@ -62,6 +66,7 @@ impl Error {
             Self::Check(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Serve(error) => error.code(),
+            Self::Worker(_) => "worker",
             Self::Io(_) => "io",
         }
     }
@@ -85,7 +90,7 @@ fn run_command(command: Command) -> Result<(), Error> {
             clap_complete::generate(shell, &mut Cli::command(), "tiresias-gateway", &mut out);
         }
         Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut out)?,
-        Command::Serve(_) => {}
+        Command::Serve(_) | Command::BootstrapWorker(_) => {}
     }
     Ok(out.flush()?)
 }

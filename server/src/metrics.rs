@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::log::LogMetrics;
+use crate::{device::DeviceMetrics, log::LogMetrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
@@ -158,6 +158,11 @@ impl Metrics {
     /// Shows the transparency log's metrics too.
     pub(crate) fn add_log(&mut self, log: &LogMetrics) {
         log.register(&mut self.registry);
+    }
+
+    /// Shows a device's metrics too.
+    pub(crate) fn add_device(&mut self, device: &DeviceMetrics) {
+        device.register(&mut self.registry);
     }
 
     /// The Prometheus text format.

@@ -268,6 +268,8 @@ pub(crate) struct ResponseFacts<'a> {
     /// The output tensor.
     pub(crate) output: &'static str,
     pub(crate) config_id: String,
+    /// Where it was computed.
+    pub(crate) device: &'a str,
     pub(crate) evaluate_us: u64,
     /// Vectors left of the tenant's budget, where there is one.
     pub(crate) budget_left: Option<u64>,
@@ -325,7 +327,7 @@ impl InferResponse {
             model_version: facts.version.to_string(),
             parameters: Parameters {
                 config_id: &facts.config_id,
-                device: "cpu",
+                device: facts.device,
                 evaluate_us: facts.evaluate_us,
                 budget_left: facts.budget_left,
                 receipt: facts.receipt.as_deref(),

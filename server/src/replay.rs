@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::json;
-use tiresias_circuits::bootstrap::PreparedKey;
+use tiresias_circuits::bootstrap::{Backend, PreparedKey};
 use tiresias_evidence::{Receipt, commitment, receipt::MAXIMUM_RECEIPT_BYTES};
 use tiresias_keys::{Digest, EncryptedFeatures, EvaluationKey, KeyId, xof::SecretSeed};
 
@@ -137,7 +137,9 @@ pub fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     for (item, (features, digest)) in decoded.iter().enumerate() {
         let item = item as u32;
-        let computed = model.answer(key.as_ref(), features, *digest, &seed, item, threads);
+        let backend = key.as_ref().map(|key| key.on(threads));
+        let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
+        let computed = model.answer(backend, features, *digest, &seed, item);
         let computed = computed.map_err(|_| Error::Evaluation)?;
         let computed = computed.to_bytes(&model.card.plan().response_shape());
         if answer.elements.get(item as usize) != Some(&computed) {

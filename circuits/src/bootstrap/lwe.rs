@@ -26,6 +26,20 @@ impl LweCiphertext {
         Self { residues }
     }
 
+    /// A ciphertext of N mask residues and the body. `None` where the number of residues is another or one is not below q.
+    #[must_use]
+    pub fn from_residues(parameters: &Parameters, residues: Vec<u64>) -> Option<Self> {
+        let fits =
+            residues.len() == parameters.polynomial_size() + 1 && residues.iter().all(|&residue| residue < Q);
+        fits.then_some(Self { residues })
+    }
+
+    /// N mask residues, then the body.
+    #[must_use]
+    pub fn residues(&self) -> &[u64] {
+        &self.residues
+    }
+
     /// Coefficient `index` of the GLWE ciphertext with N coefficients `mask`, whose body has `body` there.
     #[must_use]
     pub fn extract(parameters: &Parameters, mask: &[u64], body: u64, index: usize) -> Self {

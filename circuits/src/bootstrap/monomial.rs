@@ -4,6 +4,24 @@ use tiresias_keys::Parameters;
 
 use super::{Kernel, kernel::LANES};
 
+/// The powers psi^brv(k) of the root of unity behind the ring's transform, for k from 0 to N-1 and brv(k) the reversal of
+/// its log2(N) bits, as residues: the twiddles of a transform that leaves value j, the polynomial at psi^(2 brv(j) + 1),
+/// where the ring's own does. For backends that bring their own transform.
+///
+/// # Panics
+///
+/// Where the ring's transform has another order: none of this project has.
+#[must_use]
+pub fn twiddles(parameters: &Parameters) -> Vec<u64> {
+    let monomials = Monomials::new(parameters);
+    let n = parameters.polynomial_size();
+    let reversed = |k: usize| k.reverse_bits() >> (usize::BITS - n.ilog2());
+    for (t, step) in monomials.steps.iter().enumerate() {
+        assert_eq!(*step, 2 * reversed(1 << t), "the transform leaves its values in bit-reversed order");
+    }
+    (0..n).map(|k| monomials.powers[reversed(k)]).collect()
+}
+
 /// Powers of the root of unity in the order of the ring's transform.
 pub(super) struct Monomials {
     /// Power i of the first value of the transform of X, a primitive 2N-th root of unity, for i from 0 to 2N-1.

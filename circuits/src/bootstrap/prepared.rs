@@ -1,6 +1,9 @@
 //! An evaluation key in the form that evaluation reads.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use tiresias_keys::{BootstrapParameters, EvaluationKey};
 
@@ -12,6 +15,7 @@ use super::{
 
 /// An evaluation key whose masks are expanded and whose polynomials are transformed. It serves any number of threads.
 pub struct PreparedKey {
+    number: u64,
     pub(super) parameters: &'static BootstrapParameters,
     pub(super) kernel: Kernel,
     pub(super) monomials: Monomials,
@@ -36,15 +40,33 @@ impl PreparedKey {
     /// Where the modulus is not the prime that the kernels are made for: no parameter set has another.
     #[must_use]
     pub fn with_kernel(key: &EvaluationKey, kernel: Kernel) -> Self {
-        let parameters = key.parameters();
+        Self::assemble(key.parameters(), kernel, transform_rotation(key), expand_keyswitch(key))
+    }
+
+    /// A key from what [`PreparedKey::rotation`] and [`PreparedKey::keyswitch_rows`] gave of another. `None` where the arrays
+    /// have another length than the parameters ask for.
+    #[must_use]
+    pub fn from_parts(
+        parameters: &'static BootstrapParameters,
+        rotation: Vec<u64>,
+        keyswitch: Vec<u32>,
+    ) -> Option<Self> {
+        let fits = rotation.len() == parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
+            && keyswitch.len() == parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1);
+        fits.then(|| Self::assemble(parameters, Kernel::detect(), rotation, keyswitch))
+    }
+
+    fn assemble(
+        parameters: &'static BootstrapParameters,
+        kernel: Kernel,
+        rotation: Vec<u64>,
+        keyswitch: Vec<u32>,
+    ) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         assert_eq!(parameters.glwe().primes(), [kernel::Q]);
-        Self {
-            parameters,
-            kernel,
-            monomials: Monomials::new(parameters.glwe()),
-            rotation: transform_rotation(key),
-            keyswitch: expand_keyswitch(key),
-        }
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let monomials = Monomials::new(parameters.glwe());
+        Self { number, parameters, kernel, monomials, rotation, keyswitch }
     }
 
     /// Bytes of memory that any prepared key of these parameters takes.
@@ -52,6 +74,26 @@ impl PreparedKey {
     pub fn bytes(parameters: &BootstrapParameters) -> usize {
         8 * parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
             + 4 * parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1)
+    }
+
+    /// A number that no other prepared key of this process has: by it a device knows what it holds.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The key of the blind rotation, in the ring's transform domain and divided by N, as residues: for each step, for each
+    /// vector of eight values, for mask and body of the result, for each row of a GGSW (level by level, the digits of the
+    /// mask before those of the body), the vectors of the step's GGSWs. N values a polynomial.
+    #[must_use]
+    pub fn rotation(&self) -> &[u64] {
+        &self.rotation
+    }
+
+    /// The key of the keyswitch: for each coefficient and level n mask words, then the body, modulo 2^32.
+    #[must_use]
+    pub fn keyswitch_rows(&self) -> &[u32] {
+        &self.keyswitch
     }
 
     /// The parameter set.

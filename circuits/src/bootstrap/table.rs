@@ -17,6 +17,15 @@ impl Table {
         Self { polynomial: residues.collect() }
     }
 
+    /// A table of N residues. `None` where there are more or fewer, or one is not below q.
+    #[must_use]
+    pub fn from_residues(parameters: &Parameters, residues: Vec<u64>) -> Option<Self> {
+        let q = parameters.primes()[0];
+        let fits =
+            residues.len() == parameters.polynomial_size() && residues.iter().all(|&residue| residue < q);
+        fits.then_some(Self { polynomial: residues })
+    }
+
     /// N residues.
     #[must_use]
     pub fn polynomial(&self) -> &[u64] {

@@ -3,7 +3,7 @@
 use super::sign::Signs;
 use crate::{
     Plan,
-    bootstrap::{LweCiphertext, PreparedKey, Table},
+    bootstrap::{Backend, LweCiphertext, Table},
     ladder::{self, Ladder},
     plan::{Decision, FINDINGS_PER_ANSWER, LabelPolicy},
 };
@@ -58,20 +58,15 @@ impl Decider {
     }
 
     /// The coefficients of the answer.
-    pub(crate) fn decide(
-        &self,
-        key: &PreparedKey,
-        scores: &[LweCiphertext],
-        threads: usize,
-    ) -> Vec<LweCiphertext> {
+    pub(crate) fn decide(&self, backend: &dyn Backend, scores: &[LweCiphertext]) -> Vec<LweCiphertext> {
         match self.policy.decision {
-            Decision::Argmax => vec![self.argmax(key, scores, threads)],
-            Decision::Thresholds => self.thresholds(key, scores, threads),
+            Decision::Argmax => vec![self.argmax(backend, scores)],
+            Decision::Thresholds => self.thresholds(backend, scores),
         }
     }
 
     /// The sum over the classes of class + 1 where all comparisons of the class are won, else of 0.
-    fn argmax(&self, key: &PreparedKey, scores: &[LweCiphertext], threads: usize) -> LweCiphertext {
+    fn argmax(&self, backend: &dyn Backend, scores: &[LweCiphertext]) -> LweCiphertext {
         let glwe = self.policy.bootstrap.glwe();
         let zero = LweCiphertext::trivial(glwe, 0);
         let (classes, has_zone) = (scores.len(), self.policy.zone > 0);
@@ -89,7 +84,7 @@ impl Decider {
                 difference
             };
             let values: Vec<_> = pairs.iter().map(difference).collect();
-            for (&(i, j), sign) in pairs.iter().zip(self.signs.evaluate(key, &values, threads)) {
+            for (&(i, j), sign) in pairs.iter().zip(self.signs.evaluate(backend, &values)) {
                 let most = ladder::gate_inputs(has_zone);
                 sums[i][(j - 1) / most].add(&sign);
                 sums[j][i / most].subtract(&sign);
@@ -111,7 +106,7 @@ impl Decider {
             let jobs: Vec<_> = (inputs.iter().enumerate())
                 .flat_map(|(class, inputs)| inputs.iter().map(move |input| (input, table(class))))
                 .collect();
-            let results = key.bootstrap(&jobs, threads);
+            let results = backend.bootstrap(&jobs);
             let most = ladder::gate_inputs(false);
             sums = (results.chunks_exact(gates.len()))
                 .map(|results| results.chunks(most).map(|part| sum(&zero, part)).collect())
@@ -146,10 +141,10 @@ impl Decider {
         (q - threshold) % q
     }
 
-    fn thresholds(&self, key: &PreparedKey, scores: &[LweCiphertext], threads: usize) -> Vec<LweCiphertext> {
+    fn thresholds(&self, backend: &dyn Backend, scores: &[LweCiphertext]) -> Vec<LweCiphertext> {
         let zero = LweCiphertext::trivial(self.policy.bootstrap.glwe(), 0);
         let chunks = scores.chunks(CHUNK);
-        let findings: Vec<_> = chunks.flat_map(|values| self.signs.evaluate(key, values, threads)).collect();
+        let findings: Vec<_> = chunks.flat_map(|values| self.signs.evaluate(backend, values)).collect();
         findings.chunks(FINDINGS_PER_ANSWER).map(|part| sum(&zero, part)).collect()
     }
 }

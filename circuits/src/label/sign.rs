@@ -3,7 +3,7 @@
 use tiresias_keys::{BootstrapParameters, Parameters};
 
 use crate::{
-    bootstrap::{LweCiphertext, PreparedKey, Table},
+    bootstrap::{Backend, LweCiphertext, Table},
     ladder::{Ladder, merges},
 };
 
@@ -79,12 +79,7 @@ impl Signs {
     }
 
     /// The signs of values, at the heights in turn.
-    pub(super) fn evaluate(
-        &self,
-        key: &PreparedKey,
-        values: &[LweCiphertext],
-        threads: usize,
-    ) -> Vec<LweCiphertext> {
+    pub(super) fn evaluate(&self, backend: &dyn Backend, values: &[LweCiphertext]) -> Vec<LweCiphertext> {
         let last = |index: usize| &self.last[index % self.last.len()];
         let scaled = |stage: &StageInput, value: &LweCiphertext| {
             let mut input = value.scaled(stage.multiplier);
@@ -99,7 +94,7 @@ impl Signs {
             self.stage_tables.get(stage).unwrap_or_else(|| last(index))
         };
         let jobs: Vec<_> = inputs.iter().enumerate().map(|(place, input)| (input, table(place))).collect();
-        let mut signs = key.bootstrap(&jobs, threads);
+        let mut signs = backend.bootstrap(&jobs);
         let mut rest = signs.split_off(if self.merges.is_empty() { signs.len() } else { 0 });
 
         for (merge, &size) in self.merges.iter().enumerate() {
@@ -114,7 +109,7 @@ impl Signs {
             }
             let table = |index: usize| self.merge_tables.get(merge).unwrap_or_else(|| last(index));
             let jobs: Vec<_> = sums.iter().enumerate().map(|(index, sum)| (sum, table(index))).collect();
-            signs = key.bootstrap(&jobs, threads);
+            signs = backend.bootstrap(&jobs);
             rest = following;
         }
         signs

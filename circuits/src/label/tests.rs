@@ -39,7 +39,7 @@ impl Clinic {
         let request = self.key.glwe().encrypt(&plaintexts, &context).unwrap();
         let digest = EncryptedFeatures::digest(&request.to_bytes(&shape));
         let seed = SecretSeed::from_bytes([9; 32]);
-        let response = head.evaluate(&self.prepared, &request, digest, &seed, item, 2).unwrap();
+        let response = head.evaluate(&self.prepared.on(2), &request, digest, &seed, item).unwrap();
         let phases = self.key.decrypt(&response, &plan.response_shape()).unwrap();
         read(plan, phases.as_slice()).unwrap()
     }

@@ -5,7 +5,7 @@ use tiresias_keys::{ConfigId, Digest, EncryptedFeatures, EncryptedScores, Seed, 
 use super::{QuantizedMlp, circle::twice_middle, quantized::Scaling};
 use crate::{
     Error, Plan,
-    bootstrap::{LweCiphertext, PreparedKey, Table},
+    bootstrap::{Backend, LweCiphertext, Table},
     evaluate::PreparedHead,
     label::{Decider, repeats},
 };
@@ -86,23 +86,22 @@ impl PreparedMlp {
         self.first.plan()
     }
 
-    /// Evaluates one encrypted feature vector under the evaluation key of the client that sent it, on up to `threads`
-    /// threads. The other arguments and the guarantees are those of [`PreparedHead::evaluate`].
+    /// Evaluates one encrypted feature vector, with bootstraps on a backend that has the evaluation key of the client that sent
+    /// it. The other arguments and the guarantees are those of [`PreparedHead::evaluate`].
     ///
     /// Errors where the request was made for another card, or the key for other parameters.
     pub fn evaluate(
         &self,
-        key: &PreparedKey,
+        backend: &dyn Backend,
         request: &EncryptedFeatures,
         digest: Digest,
         response_seed: &SecretSeed,
         item: u32,
-        threads: usize,
     ) -> Result<EncryptedScores, Error> {
-        let scores = self.scores(&self.activations(key, request, threads)?);
+        let scores = self.scores(&self.activations(backend, request)?);
         let results = match &self.decider {
             None => scores,
-            Some(decider) => decider.decide(key, &scores, threads),
+            Some(decider) => decider.decide(backend, &scores),
         };
         Ok(self.first.answer(request, digest, &results, response_seed, item))
     }
@@ -110,11 +109,10 @@ impl PreparedMlp {
     /// The activations of the last hidden layer, encrypted: neither re-randomized nor flooded, for the gateway alone.
     pub(super) fn activations(
         &self,
-        key: &PreparedKey,
+        backend: &dyn Backend,
         request: &EncryptedFeatures,
-        threads: usize,
     ) -> Result<Vec<LweCiphertext>, Error> {
-        if Some(key.parameters()) != self.plan().bootstrap() {
+        if Some(backend.parameters()) != self.plan().bootstrap() {
             return Err(Error::KeyParameters);
         }
         let mut values = self.first.leveled_scores(request)?;
@@ -123,7 +121,7 @@ impl PreparedMlp {
                 .map(|(index, neuron)| self.input(neuron, index, &values))
                 .collect();
             let jobs: Vec<_> = inputs.iter().zip(layer.neurons.iter().map(|neuron| &neuron.table)).collect();
-            values = key.bootstrap(&jobs, threads);
+            values = backend.bootstrap(&jobs);
         }
         Ok(values)
     }

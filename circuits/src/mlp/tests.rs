@@ -92,7 +92,7 @@ impl Clinic {
         let shape = head.plan().request_shape();
         let digest = EncryptedFeatures::digest(&request.to_bytes(&shape));
         let seed = SecretSeed::from_bytes([9; 32]);
-        let response = head.evaluate(&self.prepared, request, digest, &seed, 0, 2).unwrap();
+        let response = head.evaluate(&self.prepared.on(2), request, digest, &seed, 0).unwrap();
         self.key.decrypt(&response, &head.plan().response_shape()).unwrap().as_slice().to_vec()
     }
 
@@ -110,7 +110,7 @@ impl Clinic {
     fn check(&self, quantization: &MlpQuantization, prepared: &PreparedMlp, row: &[i64], off: &mut Off) {
         let (head, plan) = (&quantization.head, prepared.plan());
         let request = self.request(plan, row);
-        let encrypted = prepared.activations(&self.prepared, &request, 2).unwrap();
+        let encrypted = prepared.activations(&self.prepared.on(2), &request).unwrap();
         let (clear, _) = clear::mlp(head, row).unwrap();
         assert_eq!(head.beyond(row, &clear), 0, "the row is within the range");
         let score_bits = head.public().score_bits + quantization.label.map_or(0, |label| label.room_bits());
@@ -245,7 +245,7 @@ fn noise_of_scores(parameters: &'static BootstrapParameters, rows: usize) -> f64
     let (mut squares, mut count) = (0.0, 0);
     for row in &features {
         let request = clinic.request(prepared.plan(), &quantizer.quantize(row).unwrap().values);
-        let encrypted = prepared.activations(&clinic.prepared, &request, 2).unwrap();
+        let encrypted = prepared.activations(&clinic.prepared.on(2), &request).unwrap();
         let activations: Vec<i64> =
             encrypted.iter().zip(head.tops()).map(|(value, top)| clinic.activation(value, top, t)).collect();
         let scores = prepared.scores(&encrypted);

@@ -17,11 +17,12 @@ pub(super) struct FileKeys {
     total_mib: u64,
     expire_after_days: u64,
     cache_mib: usize,
+    device_mib: Option<usize>,
 }
 
 impl Default for FileKeys {
     fn default() -> Self {
-        Self { per_tenant: 4, total_mib: 16_384, expire_after_days: 90, cache_mib: 1024 }
+        Self { per_tenant: 4, total_mib: 16_384, expire_after_days: 90, cache_mib: 1024, device_mib: None }
     }
 }
 
@@ -32,10 +33,11 @@ impl FileKeys {
         let in_range = (1..=1024).contains(&self.per_tenant)
             && (1..=1 << 30).contains(&self.total_mib)
             && (1..=3650).contains(&self.expire_after_days)
-            && (largest.div_ceil(1 << 20)..=1 << 20).contains(&self.cache_mib);
+            && (largest.div_ceil(1 << 20)..=1 << 20).contains(&self.cache_mib)
+            && self.device_mib.is_none_or(|mib| (largest.div_ceil(1 << 20)..=1 << 20).contains(&mib));
         if !in_range {
             return Err(Error::Rule(
-                "keys: per_tenant 1 to 1024, total_mib 1 to 1073741824, expire_after_days 1 to 3650, cache_mib 259 to 1048576",
+                "keys: per_tenant 1 to 1024, total_mib 1 to 1073741824, expire_after_days 1 to 3650, cache_mib and device_mib 259 to 1048576",
             ));
         }
         Ok(KeyPolicy {
@@ -43,6 +45,7 @@ impl FileKeys {
             total_bytes: self.total_mib << 20,
             expire_after: Duration::from_secs(self.expire_after_days * 86_400),
             cache_bytes: self.cache_mib << 20,
+            device_bytes: self.device_mib.map(|mib| mib << 20),
         })
     }
 }

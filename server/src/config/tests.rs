@@ -31,7 +31,7 @@ fn settings_that_do_not_go_together_are_refused() {
         &["--tls-cert", "c", "--tls-key", "k", "--tls-self-signed", "d"],
         &["--tls-cert", "c", "--tls-key", "k", "--client-ca", "a", "--insecure-no-client-auth"],
         &["--tls-self-signed", "d", "--client-ca", "a"],
-        &["--tls-self-signed", "d", "--device", "cuda:0"],
+        &["--tls-self-signed", "d", "--tls-cert", "c"],
     ] {
         let error = config(&[&base, flags].concat()).unwrap_err();
         assert!(matches!(error, Error::Rule(_)), "{flags:?}");

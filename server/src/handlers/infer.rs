@@ -1,28 +1,24 @@
 //! Inference: read, check, admit, evaluate, answer.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use hyper::{Request, StatusCode, body::Incoming};
-use tiresias_circuits::{Plan, bootstrap::PreparedKey};
-use tiresias_evidence::{Hash, commitment};
-use tiresias_keys::{
-    BootstrapParameters, ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, xof::SecretSeed,
-};
+use tiresias_circuits::Plan;
+use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId};
 
-use super::{Answer, respond};
+use super::{
+    Answer,
+    evaluate::{Decoded, Evaluated, Evaluator},
+    respond,
+};
 use crate::{
-    admission::{self, Admission},
-    body,
+    admission, body,
     compute::Ask,
     error::ApiError,
     gateway::Gateway,
     log::AnswerFacts,
     protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts, output},
-    registry::{ServedHead, ServedModel},
+    registry::ServedModel,
     seeds::ResponseSeed,
     tenants::Tenant,
 };
@@ -30,18 +26,6 @@ use crate::{
 /// Residues of brief work, over the ciphertexts that come in and go out: six of `N2048_Q50`, about 100 us with vector
 /// kernels and 500 us without.
 const BRIEF: usize = 6 * 2048;
-
-/// Elements as decoded, each with the digest that names it.
-type Decoded = Vec<(EncryptedFeatures, Digest)>;
-
-/// Answers to a request's elements, and what they took.
-struct Evaluated {
-    elements: Vec<Vec<u8>>,
-    /// Their hash, where it is logged.
-    hash: Option<Hash>,
-    elapsed: Duration,
-    budget_left: Option<u64>,
-}
 
 impl Gateway {
     /// Reads, checks, evaluates and answers one inference request.
@@ -54,7 +38,7 @@ impl Gateway {
         let started = Instant::now();
         let (expected, timeout) = {
             let limits = &self.settings.load().limits;
-            (model.expected(limits), limits.body_timeout)
+            (model.expected(limits, &self.device), limits.body_timeout)
         };
         let output = output(model.card.plan().policy());
         let header_length = header_length(&request)?;
@@ -88,14 +72,13 @@ impl Gateway {
                 let key = key
                     .map(|(id, parameters)| gateway.keys.prepared(&tenant, &id, parameters))
                     .transpose()?;
-                let threads = gateway.compute.share();
-                let logged = gateway.log.is_some();
-                let evaluator = Evaluator { model: &model, key: key.as_deref(), threads, logged };
+                let (threads, logged) = (gateway.compute.share(), gateway.log.is_some());
+                let evaluator = Evaluator { model: &model, key, device: &gateway.device, threads, logged };
                 evaluator.evaluate(&decoded, &seed, admission)
             }
         };
         let coming = self.log.as_ref().map(|log| log.coming());
-        let Evaluated { elements, hash, elapsed, budget_left } = self.compute.run(ask, job).await??;
+        let Evaluated { elements, hash, device, elapsed, budget_left } = self.compute.run(ask, job).await??;
         let receipt = match (&self.log, coming, hash) {
             (Some(log), Some(coming), Some(response)) => {
                 let (config, weights) = (&model.config, &model.weights);
@@ -111,6 +94,7 @@ impl Gateway {
             version: model.card.version(),
             output,
             config_id: model.config.to_string(),
+            device: &device,
             evaluate_us: elapsed.as_micros() as u64,
             budget_left,
             receipt,
@@ -217,72 +201,4 @@ fn header_length(request: &Request<Incoming>) -> Result<Option<String>, ApiError
         .to_str()
         .map_err(|_| ApiError::MalformedRequest("Inference-Header-Content-Length is not a number"))?;
     Ok(Some(value.to_owned()))
-}
-
-impl ServedModel {
-    /// The answer to one vector: with the same seed the same, whenever and wherever it is computed. Errors where a key is
-    /// needed and there is none.
-    pub(crate) fn answer(
-        &self,
-        key: Option<&PreparedKey>,
-        features: &EncryptedFeatures,
-        digest: Digest,
-        seed: &SecretSeed,
-        item: u32,
-        threads: usize,
-    ) -> Result<EncryptedScores, ApiError> {
-        let answer = match (&self.head, key) {
-            (ServedHead::Scores(head), _) => head.evaluate(features, digest, seed, item),
-            (ServedHead::Label(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
-            (ServedHead::Mlp(head), Some(key)) => head.evaluate(key, features, digest, seed, item, threads),
-            (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
-        };
-        answer.map_err(|_| ApiError::Internal)
-    }
-}
-
-/// What a request is evaluated with, in its tenant's turn.
-struct Evaluator<'a> {
-    model: &'a ServedModel,
-    key: Option<&'a PreparedKey>,
-    /// Threads that one bootstrapped circuit may take.
-    threads: usize,
-    /// Whether the answer is logged.
-    logged: bool,
-}
-
-impl Evaluator<'_> {
-    /// Where this fails or panics, the admission goes back.
-    fn evaluate(
-        &self,
-        decoded: &Decoded,
-        seed: &SecretSeed,
-        mut admission: Admission,
-    ) -> Result<Evaluated, ApiError> {
-        admission.spend().map_err(|error| {
-            tracing::error!(kind = ?error.kind(), "the budgets could not be written");
-            ApiError::Internal
-        })?;
-        let shape = self.model.card.plan().response_shape();
-        let (mut elements, mut elapsed) = (Vec::with_capacity(decoded.len()), Duration::ZERO);
-        for ((features, digest), item) in decoded.iter().zip(0_u32..) {
-            let started = Instant::now();
-            let answer = self.model.answer(self.key, features, *digest, seed, item, self.threads)?;
-            elapsed += started.elapsed();
-            // Each answer is packed at once: unpacked ones are several times as large.
-            elements.push(answer.to_bytes(&shape));
-        }
-        let hash = self.logged.then(|| response_hash(&elements)).transpose()?;
-        Ok(Evaluated { elements, hash, elapsed, budget_left: admission.keep() })
-    }
-}
-
-/// The hash of a response's frames, which this process has just sealed: their digests are taken as they stand there.
-fn response_hash(elements: &[Vec<u8>]) -> Result<Hash, ApiError> {
-    let digest = |element: &Vec<u8>| {
-        let (_, trailer) = element.split_last_chunk::<33>()?;
-        trailer.first_chunk::<32>().copied()
-    };
-    let digests: Option<Vec<Hash>> = elements.iter().map(digest).collect();
-    Ok(commitment::elements(&digests.ok_or(ApiError::Internal)?))
 }

@@ -52,7 +52,7 @@ fn gateway(directory: &std::path::Path) -> Gateway {
     let settings = Settings::new(1, tls::load(&files).unwrap(), &config);
     let registry = Registry::open(Repository::new(&repo), Governance::default(), None, None).unwrap();
     let keys = Keys::open(config.keys, None).unwrap();
-    Gateway::new(registry, Budgets::none(), keys, settings, None).unwrap()
+    Gateway::new(registry, Budgets::none(), keys, Device::none(), settings, None).unwrap()
 }
 
 #[tokio::test]

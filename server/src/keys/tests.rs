@@ -10,7 +10,13 @@ use super::*;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn policy(per_tenant: usize) -> KeyPolicy {
-    KeyPolicy { per_tenant, total_bytes: 1 << 30, expire_after: DAY, cache_bytes: 300 << 20 }
+    KeyPolicy {
+        per_tenant,
+        total_bytes: 1 << 30,
+        expire_after: DAY,
+        cache_bytes: 300 << 20,
+        device_bytes: None,
+    }
 }
 
 /// A key of uniform residues: here it is as good as one that encrypts something.

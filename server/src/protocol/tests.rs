@@ -85,6 +85,7 @@ fn responses_carry_their_elements_either_way() {
         version: 3,
         output: "scores",
         config_id: "c".into(),
+        device: "cpu",
         evaluate_us: 5,
         budget_left: Some(9),
     };

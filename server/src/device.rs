@@ -1,0 +1,83 @@
+//! Where bootstraps are computed: on this processor, or on a device behind a process of its own.
+//!
+//! A CUDA driver can end the process that uses it, and a kernel can hang. So a device belongs to a worker, a second process of
+//! this program that computes and knows nothing else: no network, no file, no tenant. A supervisor feeds it, puts the work of
+//! all requests of one key together, restarts it when it dies or takes too long, and sends what it was doing again. Work that
+//! fails twice is done on this processor, to the same bytes. So an accepted request does not notice.
+//!
+//! Modules in reading order: [`choice`], what the operator asks for; `messages`, what goes over the pipes; `worker`, the
+//! process at their end; `child`, that process as its parent sees it; `supervisor`, which keeps one; `backend`, the circuits'
+//! view of it.
+
+mod backend;
+mod child;
+mod choice;
+mod messages;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::sync::Arc;
+
+pub(crate) use backend::OnDevice;
+pub use choice::DeviceChoice;
+pub(crate) use supervisor::DeviceMetrics;
+use supervisor::Supervisor;
+pub use worker::{WorkerArgs, WorkerError, work};
+
+use child::Command;
+
+/// Why a device that the operator names cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{choice} cannot be used: {why}")]
+pub struct Error {
+    choice: DeviceChoice,
+    why: String,
+}
+
+/// The gateway's device, where it has one.
+#[derive(Clone)]
+pub(crate) struct Device(Option<Arc<Supervisor>>);
+
+impl Device {
+    /// Starts the worker of a choice. `auto` goes on without a device where there is none, and the log says so; a device that
+    /// was named must be there.
+    pub(crate) fn open(choice: DeviceChoice, key_bytes: Option<usize>) -> Result<Self, Error> {
+        let device = match choice {
+            DeviceChoice::Cpu => return Ok(Self(None)),
+            DeviceChoice::Auto if !cfg!(feature = "gpu") => {
+                tracing::info!(
+                    "bootstraps are computed on the CPU: this build has no GPU support (feature `gpu`)"
+                );
+                return Ok(Self(None));
+            }
+            DeviceChoice::Auto => DeviceChoice::Cuda(0),
+            named => named,
+        };
+        match Supervisor::start(Command::this_program(device, key_bytes)) {
+            Ok(supervisor) => {
+                tracing::info!(device = supervisor.name(), "bootstraps are computed on a device");
+                Ok(Self(Some(Arc::new(supervisor))))
+            }
+            Err(why) if choice == DeviceChoice::Auto => {
+                tracing::warn!("bootstraps are computed on the CPU: {why}");
+                Ok(Self(None))
+            }
+            Err(why) => Err(Error { choice, why }),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn supervisor(&self) -> Option<&Arc<Supervisor>> {
+        self.0.as_ref()
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&DeviceMetrics> {
+        self.0.as_ref().map(|supervisor| supervisor.metrics())
+    }
+}

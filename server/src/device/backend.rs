@@ -1,0 +1,76 @@
+//! A device as circuits see it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tiresias_circuits::bootstrap::{Backend, LweCiphertext, PreparedKey, Table};
+use tiresias_keys::BootstrapParameters;
+
+use super::{
+    messages::{Batch, LARGEST_BATCH},
+    supervisor::Supervisor,
+};
+
+/// A device with a key, for one request. What the device cannot do the CPU does, and [`OnDevice::is_whole`] tells.
+pub(crate) struct OnDevice<'a> {
+    supervisor: &'a Supervisor,
+    key: &'a Arc<PreparedKey>,
+    threads: usize,
+    is_whole: AtomicBool,
+}
+
+impl<'a> OnDevice<'a> {
+    /// `threads` of the CPU stand in for the device.
+    pub(crate) fn new(supervisor: &'a Supervisor, key: &'a Arc<PreparedKey>, threads: usize) -> Self {
+        Self { supervisor, key, threads, is_whole: AtomicBool::new(true) }
+    }
+
+    /// Whether the device has done all that was asked so far.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Relaxed)
+    }
+
+    fn on_device(&self, jobs: &[(&LweCiphertext, &Table)]) -> Option<Vec<LweCiphertext>> {
+        let glwe = self.parameters().glwe();
+        let results = self.supervisor.bootstrap(self.key, flatten(jobs))?;
+        let results = results.chunks_exact(glwe.polynomial_size() + 1);
+        results.map(|residues| LweCiphertext::from_residues(glwe, residues.to_vec())).collect()
+    }
+}
+
+impl Backend for OnDevice<'_> {
+    fn parameters(&self) -> &'static BootstrapParameters {
+        self.key.parameters()
+    }
+
+    fn bootstrap(&self, jobs: &[(&LweCiphertext, &Table)]) -> Vec<LweCiphertext> {
+        let on_cpu = |jobs| {
+            self.is_whole.store(false, Ordering::Relaxed);
+            self.key.bootstrap(jobs, self.threads)
+        };
+        jobs.chunks(LARGEST_BATCH)
+            .flat_map(|jobs| self.on_device(jobs).unwrap_or_else(|| on_cpu(jobs)))
+            .collect()
+    }
+}
+
+/// Tables that several ciphertexts share go once.
+fn flatten(jobs: &[(&LweCiphertext, &Table)]) -> Batch {
+    let mut batch = Batch::default();
+    let mut numbers = HashMap::new();
+    for (lwe, table) in jobs {
+        batch.lwes.extend_from_slice(lwe.residues());
+        let next = numbers.len() as u32;
+        let number = *numbers.entry(std::ptr::from_ref::<Table>(table)).or_insert_with(|| {
+            batch.tables.extend_from_slice(table.polynomial());
+            next
+        });
+        batch.table_of.push(number);
+    }
+    batch
+}

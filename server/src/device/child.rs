@@ -1,0 +1,148 @@
+//! A worker process as its parent sees it: pipes, a watchdog, an end.
+
+use std::{
+    io::{self, BufReader, BufWriter},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use tiresias_circuits::bootstrap::PreparedKey;
+
+use super::{
+    DeviceChoice,
+    messages::{Batch, Reply, Request},
+};
+
+/// A start and the compiling of its kernels must end in this time.
+const START: Duration = Duration::from_secs(120);
+/// An exchange must end in this time: the largest batch takes a second or two on a GPU, and a minute on a few cores.
+const EXCHANGE: Duration = Duration::from_secs(300);
+
+/// How a worker is started.
+pub(super) struct Command {
+    device: DeviceChoice,
+    key_bytes: Option<usize>,
+}
+
+impl Command {
+    /// This program once more, as the worker of a device that keeps keys in `key_bytes` of its memory.
+    pub(super) fn this_program(device: DeviceChoice, key_bytes: Option<usize>) -> Self {
+        Self { device, key_bytes }
+    }
+
+    pub(super) fn device(&self) -> DeviceChoice {
+        self.device
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.arg("bootstrap-worker").arg("--device").arg(self.device.to_string());
+        if let Some(bytes) = self.key_bytes {
+            command.arg("--key-bytes").arg(bytes.to_string());
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+    }
+}
+
+/// A running worker.
+pub(super) struct Worker {
+    to: BufWriter<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    process: Arc<Mutex<Child>>,
+    watchdog: Sender<Watch>,
+}
+
+/// What the watchdog is told.
+enum Watch {
+    /// Something began that must end in this time.
+    Begin(Duration),
+    End,
+}
+
+impl Worker {
+    /// Starts a worker and waits for its device: the device's name comes with it. Errors with why there is none.
+    pub(super) fn start(command: &Command) -> Result<(Self, String), String> {
+        let mut child =
+            command.spawn().map_err(|error| format!("its worker could not be started: {error}"))?;
+        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("its worker has no pipes".into());
+        };
+        let process = Arc::new(Mutex::new(child));
+        let watchdog = watch(Arc::clone(&process));
+        let (to, from) = (BufWriter::new(to), BufReader::with_capacity(1 << 16, from));
+        let mut worker = Self { to, from, process, watchdog };
+        match worker.exchange(None, START) {
+            Ok(Reply::Ready(name)) => Ok((worker, name)),
+            Ok(Reply::Failed(why)) => Err(why),
+            Ok(_) => Err("its worker does not speak this version".into()),
+            Err(error) => Err(format!("its worker ended before it was ready: {error}")),
+        }
+    }
+
+    /// Bootstraps a batch, and moves the key over first where the worker does not hold it. An error ends the worker; a refusal
+    /// by the device comes as one too, since its state is not known then.
+    pub(super) fn bootstrap(&mut self, key: &PreparedKey, batch: &Batch) -> io::Result<Vec<u64>> {
+        let number = key.number();
+        if self.exchange(Some(Request::Has { key: number }), EXCHANGE)? == Reply::No {
+            let load = Request::Load {
+                key: number,
+                parameters: key.parameters().code(),
+                rotation: key.rotation(),
+                keyswitch: key.keyswitch_rows(),
+            };
+            match self.exchange(Some(load), EXCHANGE)? {
+                Reply::Yes => {}
+                other => return Err(refusal(other)),
+            }
+        }
+        match self.exchange(Some(Request::Bootstrap { key: number, batch }), EXCHANGE)? {
+            Reply::Results(residues) if residues.len() == batch.lwes.len() => Ok(residues),
+            other => Err(refusal(other)),
+        }
+    }
+
+    fn exchange(&mut self, request: Option<Request<'_>>, limit: Duration) -> io::Result<Reply> {
+        // A watchdog that is gone has killed the worker: what follows fails by itself.
+        let _ = self.watchdog.send(Watch::Begin(limit));
+        let reply = (request.map_or(Ok(()), |request| request.write(&mut self.to)))
+            .and_then(|()| Reply::read(&mut self.from));
+        let _ = self.watchdog.send(Watch::End);
+        reply
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+}
+
+fn refusal(reply: Reply) -> io::Error {
+    match reply {
+        Reply::Failed(why) => io::Error::other(why),
+        _ => io::Error::other("the worker's reply does not fit the request"),
+    }
+}
+
+/// Ends a worker that takes too long, so that whoever waits for it reads its end.
+fn watch(process: Arc<Mutex<Child>>) -> Sender<Watch> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        while let Ok(message) = told.recv() {
+            let Watch::Begin(limit) = message else { continue };
+            if matches!(told.recv_timeout(limit), Err(RecvTimeoutError::Timeout)) {
+                tracing::error!("a device did not finish in time: its worker is ended");
+                let _ = process.lock().unwrap_or_else(PoisonError::into_inner).kill();
+                return;
+            }
+        }
+    });
+    tell
+}

@@ -1,0 +1,196 @@
+//! Keeps a worker, and its work going.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender, SyncSender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use tiresias_circuits::bootstrap::PreparedKey;
+
+use super::{
+    child::{Command, Worker},
+    messages::{Batch, LARGEST_BATCH},
+};
+
+/// How often a batch is given to a worker before it is given up.
+const ATTEMPTS: usize = 2;
+/// How long a worker that could not be restarted is left alone.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Bootstraps that one request waits for.
+pub(super) struct Job {
+    pub(super) key: Arc<PreparedKey>,
+    pub(super) batch: Batch,
+    /// Gets nothing where the device gave up.
+    pub(super) done: SyncSender<Vec<u64>>,
+}
+
+/// What the device did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeviceMetrics {
+    bootstraps: Counter,
+    batches: Counter,
+    restarts: Counter,
+    given_up: Counter,
+}
+
+impl DeviceMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register("device_bootstraps", "Bootstraps computed on the device", self.bootstraps.clone());
+        registry.register("device_batches", "Batches that they were computed in", self.batches.clone());
+        registry.register(
+            "device_restarts",
+            "Workers of the device that were started again",
+            self.restarts.clone(),
+        );
+        registry.register(
+            "device_given_up",
+            "Batches that the device failed twice and the CPU computed",
+            self.given_up.clone(),
+        );
+    }
+}
+
+/// The way to a device. Dropped, it ends the worker.
+pub(crate) struct Supervisor {
+    name: String,
+    jobs: Sender<Job>,
+    metrics: DeviceMetrics,
+}
+
+impl Supervisor {
+    /// Starts a worker. Errors with why there is none.
+    pub(super) fn start(command: Command) -> Result<Self, String> {
+        let (worker, hardware) = Worker::start(&command)?;
+        let name = format!("{} ({hardware})", command.device());
+        let (jobs, incoming) = mpsc::channel();
+        let metrics = DeviceMetrics::default();
+        let keeper =
+            Keeper { command, worker: Some(worker), rested: Instant::now(), metrics: metrics.clone() };
+        thread::spawn(move || keeper.run(&incoming));
+        Ok(Self { name, jobs, metrics })
+    }
+
+    /// The device, as responses name it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn metrics(&self) -> &DeviceMetrics {
+        &self.metrics
+    }
+
+    /// Computes a batch, together with others of the same key that wait. `None` where the device cannot.
+    pub(super) fn bootstrap(&self, key: &Arc<PreparedKey>, batch: Batch) -> Option<Vec<u64>> {
+        let (done, result) = mpsc::sync_channel(1);
+        self.jobs.send(Job { key: Arc::clone(key), batch, done }).ok()?;
+        result.recv().ok()
+    }
+}
+
+/// The supervisor's thread.
+struct Keeper {
+    command: Command,
+    worker: Option<Worker>,
+    /// From when on a worker may be started again.
+    rested: Instant,
+    metrics: DeviceMetrics,
+}
+
+impl Keeper {
+    fn run(mut self, incoming: &Receiver<Job>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match incoming.recv() {
+                    Ok(job) => waiting.push_back(job),
+                    Err(_) => return,
+                }
+            }
+            waiting.extend(incoming.try_iter());
+            let jobs = next(&mut waiting);
+            self.compute(jobs);
+        }
+    }
+
+    /// Computes jobs of one key as one batch.
+    fn compute(&mut self, jobs: Vec<Job>) {
+        let Some(key) = jobs.first().map(|job| Arc::clone(&job.key)) else { return };
+        let mut batch = Batch::default();
+        let n = key.parameters().glwe().polynomial_size();
+        for job in &jobs {
+            let first = (batch.tables.len() / n) as u32;
+            batch.lwes.extend(&job.batch.lwes);
+            batch.tables.extend(&job.batch.tables);
+            batch.table_of.extend(job.batch.table_of.iter().map(|table| first + table));
+        }
+        for _ in 0..ATTEMPTS {
+            if let Some(mut results) = self.attempt(&key, &batch) {
+                self.metrics.bootstraps.inc_by(batch.table_of.len() as u64);
+                self.metrics.batches.inc();
+                for job in jobs.into_iter().rev() {
+                    // Whoever waited may be gone.
+                    let _ = job.done.send(results.split_off(results.len() - job.batch.lwes.len()));
+                }
+                return;
+            }
+        }
+        tracing::error!("a device failed twice on the same work: the CPU does it");
+        self.metrics.given_up.inc();
+    }
+
+    /// One try. Where it fails the worker is gone.
+    fn attempt(&mut self, key: &PreparedKey, batch: &Batch) -> Option<Vec<u64>> {
+        if self.worker.is_none() {
+            self.restart();
+        }
+        match self.worker.as_mut()?.bootstrap(key, batch) {
+            Ok(results) => Some(results),
+            Err(error) => {
+                tracing::error!("a device's worker failed: {error}");
+                self.worker = None;
+                None
+            }
+        }
+    }
+
+    fn restart(&mut self) {
+        if Instant::now() < self.rested {
+            return;
+        }
+        match Worker::start(&self.command) {
+            Ok((worker, _)) => {
+                tracing::warn!("a device's worker was started again");
+                self.metrics.restarts.inc();
+                self.worker = Some(worker);
+            }
+            Err(why) => {
+                tracing::error!("a device's worker could not be started again: {why}");
+                self.rested = Instant::now() + PAUSE;
+            }
+        }
+    }
+}
+
+/// The job that waits longest, and those of the same key that fit into a batch with it.
+pub(super) fn next(waiting: &mut VecDeque<Job>) -> Vec<Job> {
+    let Some(first) = waiting.pop_front() else { return Vec::new() };
+    let (number, mut count) = (first.key.number(), first.batch.table_of.len());
+    let mut jobs = vec![first];
+    for job in std::mem::take(waiting) {
+        let size = job.batch.table_of.len();
+        if job.key.number() == number && count + size <= LARGEST_BATCH {
+            count += size;
+            jobs.push(job);
+        } else {
+            waiting.push_back(job);
+        }
+    }
+    jobs
+}

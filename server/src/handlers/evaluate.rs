@@ -1,0 +1,149 @@
+//! The turn of a request: its vectors become answers.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tiresias_circuits::bootstrap::{Backend, PreparedKey};
+use tiresias_evidence::{Hash, commitment};
+use tiresias_keys::{Digest, EncryptedFeatures, EncryptedScores, xof::SecretSeed};
+
+use crate::{
+    admission::Admission,
+    device::{Device, OnDevice},
+    error::ApiError,
+    registry::{ServedHead, ServedModel},
+};
+
+/// Vectors of a request that are on their way to a device at once: layers of 64 neurons then fill one, and the next are ready.
+const AT_ONCE: usize = 32;
+
+/// Elements as decoded, each with the digest that names it.
+pub(super) type Decoded = Vec<(EncryptedFeatures, Digest)>;
+
+/// Answers to a request's elements, and what they took.
+pub(super) struct Evaluated {
+    pub(super) elements: Vec<Vec<u8>>,
+    /// Their hash, where it is logged.
+    pub(super) hash: Option<Hash>,
+    /// Where they were computed.
+    pub(super) device: String,
+    pub(super) elapsed: Duration,
+    pub(super) budget_left: Option<u64>,
+}
+
+/// What a request is evaluated with, in its tenant's turn.
+pub(super) struct Evaluator<'a> {
+    pub(super) model: &'a ServedModel,
+    pub(super) key: Option<Arc<PreparedKey>>,
+    pub(super) device: &'a Device,
+    /// Threads that one bootstrapped circuit may take.
+    pub(super) threads: usize,
+    /// Whether the answer is logged.
+    pub(super) logged: bool,
+}
+
+impl Evaluator<'_> {
+    /// Where this fails or panics, the admission goes back.
+    pub(super) fn evaluate(
+        &self,
+        decoded: &Decoded,
+        seed: &SecretSeed,
+        mut admission: Admission,
+    ) -> Result<Evaluated, ApiError> {
+        admission.spend().map_err(|error| {
+            tracing::error!(kind = ?error.kind(), "the budgets could not be written");
+            ApiError::Internal
+        })?;
+        let started = Instant::now();
+        let (elements, device) = match (self.device.supervisor(), &self.key) {
+            (Some(supervisor), Some(key)) => {
+                let backend = OnDevice::new(supervisor, key, self.threads);
+                let elements = self.answers(Some(&backend), decoded, seed, AT_ONCE);
+                let name = if backend.is_whole() { supervisor.name() } else { "cpu" };
+                (elements, name.to_owned())
+            }
+            (_, key) => {
+                let backend = key.as_ref().map(|key| key.on(self.threads));
+                let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
+                (self.answers(backend, decoded, seed, 1), "cpu".to_owned())
+            }
+        };
+        let elements = elements?;
+        let elapsed = started.elapsed();
+        let hash = self.logged.then(|| response_hash(&elements)).transpose()?;
+        Ok(Evaluated { elements, hash, device, elapsed, budget_left: admission.keep() })
+    }
+
+    /// The frames of the answers, so many evaluated at once.
+    fn answers(
+        &self,
+        backend: Option<&dyn Backend>,
+        decoded: &Decoded,
+        seed: &SecretSeed,
+        at_once: usize,
+    ) -> Result<Vec<Vec<u8>>, ApiError> {
+        let shape = self.model.card.plan().response_shape();
+        let answer = |(item, (features, digest)): (usize, &(EncryptedFeatures, Digest))| {
+            let answer = self.model.answer(backend, features, *digest, seed, item as u32)?;
+            // Each answer is packed at once: unpacked ones are several times as large.
+            Ok(answer.to_bytes(&shape))
+        };
+        if at_once.min(decoded.len()) <= 1 {
+            return decoded.iter().enumerate().map(answer).collect();
+        }
+        let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(decoded.len())));
+        let work = || {
+            loop {
+                let item = next.fetch_add(1, Ordering::Relaxed);
+                let Some(vector) = decoded.get(item) else { return };
+                let answer = answer((item, vector));
+                answers.lock().unwrap_or_else(PoisonError::into_inner).push((item, answer));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..at_once.min(decoded.len()) {
+                scope.spawn(work);
+            }
+        });
+        let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        answers.sort_unstable_by_key(|(item, _)| *item);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+impl ServedModel {
+    /// The answer to one vector: with the same seed the same, whenever, wherever and on whatever backend it is computed.
+    /// Errors where a key is needed and there is none.
+    pub(crate) fn answer(
+        &self,
+        backend: Option<&dyn Backend>,
+        features: &EncryptedFeatures,
+        digest: Digest,
+        seed: &SecretSeed,
+        item: u32,
+    ) -> Result<EncryptedScores, ApiError> {
+        let answer = match (&self.head, backend) {
+            (ServedHead::Scores(head), _) => head.evaluate(features, digest, seed, item),
+            (ServedHead::Label(head), Some(backend)) => head.evaluate(backend, features, digest, seed, item),
+            (ServedHead::Mlp(head), Some(backend)) => head.evaluate(backend, features, digest, seed, item),
+            (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
+        };
+        answer.map_err(|_| ApiError::Internal)
+    }
+}
+
+/// The hash of a response's frames, which this process has just sealed: their digests are taken as they stand there.
+fn response_hash(elements: &[Vec<u8>]) -> Result<Hash, ApiError> {
+    let digest = |element: &Vec<u8>| {
+        let (_, trailer) = element.split_last_chunk::<33>()?;
+        trailer.first_chunk::<32>().copied()
+    };
+    let digests: Option<Vec<Hash>> = elements.iter().map(digest).collect();
+    Ok(commitment::elements(&digests.ok_or(ApiError::Internal)?))
+}
