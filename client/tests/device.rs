@@ -26,9 +26,11 @@ struct Clinic {
 }
 
 impl Clinic {
-    fn start() -> Self {
+    /// `TIRESIAS_TEST_DEVICE` names another device.
+    fn start(settings: &str) -> Self {
+        let device = std::env::var("TIRESIAS_TEST_DEVICE").unwrap_or_else(|_| "cpu-worker".into());
         let setup = Setup::empty().import("gemm.onnx", "m", &["--policy", "label", "--bits", "4"]);
-        let gateway = setup.with_data().flags(&["--device", "cpu-worker"]).start();
+        let gateway = setup.with_data().settings(settings).flags(&["--device", &device]).start();
         let key_file = gateway.path("clinic.key").to_str().unwrap().to_owned();
         let features = gateway.path("some.csv");
         let text = fs::read_to_string(fixture("features.csv")).unwrap();
@@ -73,8 +75,12 @@ impl Clinic {
     }
 
     fn kill_workers(&self) {
+        self.signal_workers("-KILL");
+    }
+
+    fn signal_workers(&self, signal: &str) {
         for worker in self.workers() {
-            let _ = Command::new("kill").args(["-9", &worker.to_string()]).status();
+            let _ = Command::new("kill").args([signal, &worker.to_string()]).status();
         }
     }
 
@@ -90,7 +96,7 @@ impl Clinic {
 
 #[test]
 fn a_worker_gives_the_same_answers_and_dies_and_hangs_without_anyone_noticing() {
-    let clinic = Clinic::start();
+    let clinic = Clinic::start("[limits]\ndevice_timeout_s = 20\n");
     assert_eq!(clinic.workers().len(), 1);
     clinic.infer();
     let computed = clinic.metric("bootstraps");
@@ -110,6 +116,12 @@ fn a_worker_gives_the_same_answers_and_dies_and_hangs_without_anyone_noticing() 
     });
     assert!(clinic.metric("restarts") >= 2.0);
 
+    // Stopped, as by a kernel that hangs: its time runs out, and it is killed.
+    let restarts = clinic.metric("restarts");
+    clinic.signal_workers("-STOP");
+    clinic.infer();
+    assert!(clinic.metric("restarts") > restarts);
+
     // Killed so often that it gets nothing done: this processor does it.
     clinic.infer_while(|| {
         thread::sleep(Duration::from_millis(5));
@@ -120,7 +132,7 @@ fn a_worker_gives_the_same_answers_and_dies_and_hangs_without_anyone_noticing() 
 
 #[test]
 fn a_worker_ends_with_its_gateway() {
-    let clinic = Clinic::start();
+    let clinic = Clinic::start("");
     let workers = clinic.workers();
     assert_eq!(workers.len(), 1);
     clinic.gateway.crash();

@@ -239,6 +239,7 @@ impl Config {
         keep("data", new.data != self.data);
         keep("device", new.device != self.device);
         keep("limits.connections", new.limits.connections != self.limits.connections);
+        keep("limits.device_timeout", new.limits.device_timeout != self.limits.device_timeout);
         keep("limits.workers", new.limits.workers != self.limits.workers);
         keep("limits.body_mib", new.limits.body_mib != self.limits.body_mib);
         keep("keys", new.keys != self.keys);
@@ -253,6 +254,7 @@ impl Config {
         (new.listen, new.metrics) = (self.listen, self.metrics);
         new.limits.connections = self.limits.connections;
         new.limits.workers = self.limits.workers;
+        new.limits.device_timeout = self.limits.device_timeout;
         new.limits.body_mib = self.limits.body_mib;
         if new.tenants.any_budget() && new.data.is_none() {
             return Err(Error::Rule("the first budget needs a data directory, and that a restart"));

@@ -18,12 +18,13 @@ mod supervisor;
 mod tests;
 mod worker;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-pub(crate) use backend::OnDevice;
+pub use backend::OnDevice;
 pub use choice::DeviceChoice;
 pub(crate) use supervisor::DeviceMetrics;
 use supervisor::Supervisor;
+use tiresias_circuits::bootstrap::PreparedKey;
 pub use worker::{WorkerArgs, WorkerError, work};
 
 use child::Command;
@@ -36,14 +37,16 @@ pub struct Error {
     why: String,
 }
 
-/// The gateway's device, where it has one.
+/// A gateway's device, where it has one.
 #[derive(Clone)]
-pub(crate) struct Device(Option<Arc<Supervisor>>);
+pub struct Device(Option<Arc<Supervisor>>);
 
 impl Device {
-    /// Starts the worker of a choice. `auto` goes on without a device where there is none, and the log says so; a device that
-    /// was named must be there.
-    pub(crate) fn open(choice: DeviceChoice, key_bytes: Option<usize>) -> Result<Self, Error> {
+    /// Starts the worker of a choice: this program, with [`WorkerArgs`] behind `bootstrap-worker`. It keeps keys in `key_bytes`
+    /// of the device's memory, by default in most of it, and is started anew where a batch takes longer than `limit`.
+    ///
+    /// `auto` goes on without a device where there is none, and the log says so; a device that was named must be there.
+    pub fn open(choice: DeviceChoice, key_bytes: Option<usize>, limit: Duration) -> Result<Self, Error> {
         let device = match choice {
             DeviceChoice::Cpu => return Ok(Self(None)),
             DeviceChoice::Auto if !cfg!(feature = "gpu") => {
@@ -55,7 +58,7 @@ impl Device {
             DeviceChoice::Auto => DeviceChoice::Cuda(0),
             named => named,
         };
-        match Supervisor::start(Command::this_program(device, key_bytes)) {
+        match Supervisor::start(Command::this_program(device, key_bytes, limit)) {
             Ok(supervisor) => {
                 tracing::info!(device = supervisor.name(), "bootstraps are computed on a device");
                 Ok(Self(Some(Arc::new(supervisor))))
@@ -73,8 +76,15 @@ impl Device {
         Self(None)
     }
 
-    pub(crate) fn supervisor(&self) -> Option<&Arc<Supervisor>> {
-        self.0.as_ref()
+    /// Whether there is one.
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The device with a key, for one request; `threads` of the CPU stand in for it. `None` where there is none.
+    #[must_use]
+    pub fn with_key<'a>(&'a self, key: &'a Arc<PreparedKey>, threads: usize) -> Option<OnDevice<'a>> {
+        self.0.as_ref().map(|supervisor| OnDevice::new(supervisor, key, threads))
     }
 
     pub(crate) fn metrics(&self) -> Option<&DeviceMetrics> {

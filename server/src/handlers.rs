@@ -45,7 +45,7 @@ impl ServedModel {
         // In base64 a body is a third longer than its elements; the largest one takes at most half of the memory.
         let fitting = (limits.body_mib << 19) / (2 * element_bytes);
         let plan = self.card.plan();
-        let most = if device.supervisor().is_some() { MAXIMUM_DEVICE_BOOTSTRAPS } else { MAXIMUM_BOOTSTRAPS };
+        let most = if device.is_there() { MAXIMUM_DEVICE_BOOTSTRAPS } else { MAXIMUM_BOOTSTRAPS };
         let maximum_batch = limits
             .batch
             .min(MAXIMUM_ANSWER_BYTES / answer_bytes)

@@ -117,7 +117,7 @@ pub async fn serve(
         tracing::warn!("{warning}");
     }
     let keys = Keys::open(config.keys, data.as_ref())?;
-    let device = Device::open(config.device, config.keys.device_bytes)?;
+    let device = Device::open(config.device, config.keys.device_bytes, config.limits.device_timeout)?;
     let gateway = Arc::new(Gateway::new(registry, budgets, keys, device, settings, log.clone())?);
     let sweeping = tokio::spawn(sweep_keys(Arc::clone(&gateway)));
     let connections = Arc::new(Semaphore::new(config.limits.connections));

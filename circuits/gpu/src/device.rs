@@ -55,6 +55,23 @@ impl Device {
         &self.name
     }
 
+    /// Double-precision instructions that it starts in a second, one for each thread: what bounds a bootstrap. Of devices of
+    /// compute capability 8.0 and 9.0, whose multiprocessors have units for 32 and 64 of them.
+    pub fn double_rate(&self) -> Result<f64, Error> {
+        self.kernels.double_rate()
+    }
+
+    /// The fewest double-precision instructions of a bootstrap with this arithmetic: 8 a butterfly and 6 a product, and no
+    /// more. Kernels have about a quarter more, to keep numbers small and to find digits.
+    #[must_use]
+    pub fn instructions(parameters: &BootstrapParameters) -> f64 {
+        let rows = parameters.rows_per_ggsw();
+        let transforms = (rows + 2) * (N / 2) * N.ilog2() as usize;
+        // Of a pair, the first GGSW has no factor; and each bundle is multiplied by a digit.
+        let products = 2 * N * rows * if parameters.group() == 1 { 2 } else { 4 };
+        (parameters.steps() * (8 * transforms + 6 * products)) as f64
+    }
+
     /// Free and total bytes of its memory.
     pub fn memory(&self) -> Result<(usize, usize), Error> {
         Ok(self.kernels.stream.context().mem_get_info()?)

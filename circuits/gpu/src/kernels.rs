@@ -8,7 +8,8 @@ use cudarc::{
     driver::{
         CudaContext, CudaFunction, CudaSlice, CudaStream, LaunchConfig, PushKernelArg,
         sys::{
-            self, CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT,
+            self,
+            CUdevice_attribute::{CU_DEVICE_ATTRIBUTE_CLOCK_RATE, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT},
             CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
         },
     },
@@ -59,10 +60,7 @@ impl Kernels {
         if twiddles.len() != N {
             return Err(Error::Shape("twiddles"));
         }
-        let module = context.load_module(Ptx::from_src(
-            std::env::var("TIRESIAS_PTX")
-                .map_or(PTX.to_owned(), |path| std::fs::read_to_string(path).unwrap()),
-        ))?;
+        let module = context.load_module(Ptx::from_src(PTX))?;
         let stream = context.new_stream()?;
         let rotate = |levels: i32, group: i32| {
             let function = module.load_function(&format!("blind_rotate_l{levels}_g{group}"))?;
@@ -104,6 +102,13 @@ impl Kernels {
         // the length is a multiple of one step's.
         unsafe { launch.launch(config((4096, 1, 1), 256, 0)) }?;
         Ok(prepared)
+    }
+
+    pub(crate) fn double_rate(&self) -> Result<f64, Error> {
+        let context = self.stream.context();
+        let units = if context.compute_capability()?.0 >= 9 { 64.0 } else { 32.0 };
+        let khz = f64::from(context.attribute(CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?);
+        Ok(units * f64::from(self.multiprocessors) * khz * 1e3)
     }
 
     /// Ciphertexts that the device rotates at once. Blocks that start together stay together, so the key comes from memory once

@@ -26,6 +26,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Requests in flight at shutdown.
     pub shutdown_timeout: Duration,
+    /// A batch of bootstraps on a device.
+    pub device_timeout: Duration,
 }
 
 /// `[limits]`
@@ -40,6 +42,7 @@ pub(super) struct FileLimits {
     header_timeout_s: u64,
     body_timeout_s: u64,
     shutdown_timeout_s: u64,
+    device_timeout_s: u64,
 }
 
 impl Default for FileLimits {
@@ -53,6 +56,7 @@ impl Default for FileLimits {
             header_timeout_s: 10,
             body_timeout_s: 30,
             shutdown_timeout_s: 30,
+            device_timeout_s: 300,
         }
     }
 }
@@ -66,7 +70,7 @@ impl FileLimits {
             && (1..=1024).contains(&workers)
             && self.queue <= 100_000
             && (64..=65_536).contains(&self.body_mib)
-            && [self.header_timeout_s, self.body_timeout_s, self.shutdown_timeout_s]
+            && [self.header_timeout_s, self.body_timeout_s, self.shutdown_timeout_s, self.device_timeout_s]
                 .iter()
                 .all(|seconds| (1..=3600).contains(seconds));
         if !in_range {
@@ -84,6 +88,7 @@ impl FileLimits {
             header_timeout: Duration::from_secs(self.header_timeout_s),
             body_timeout: Duration::from_secs(self.body_timeout_s),
             shutdown_timeout: Duration::from_secs(self.shutdown_timeout_s),
+            device_timeout: Duration::from_secs(self.device_timeout_s),
         })
     }
 }

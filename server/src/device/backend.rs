@@ -16,8 +16,8 @@ use super::{
     supervisor::Supervisor,
 };
 
-/// A device with a key, for one request. What the device cannot do the CPU does, and [`OnDevice::is_whole`] tells.
-pub(crate) struct OnDevice<'a> {
+/// A device with a key, for one request. What the device cannot do the CPU does, and [`OnDevice::name`] tells.
+pub struct OnDevice<'a> {
     supervisor: &'a Supervisor,
     key: &'a Arc<PreparedKey>,
     threads: usize,
@@ -26,13 +26,14 @@ pub(crate) struct OnDevice<'a> {
 
 impl<'a> OnDevice<'a> {
     /// `threads` of the CPU stand in for the device.
-    pub(crate) fn new(supervisor: &'a Supervisor, key: &'a Arc<PreparedKey>, threads: usize) -> Self {
+    pub(super) fn new(supervisor: &'a Supervisor, key: &'a Arc<PreparedKey>, threads: usize) -> Self {
         Self { supervisor, key, threads, is_whole: AtomicBool::new(true) }
     }
 
-    /// Whether the device has done all that was asked so far.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.is_whole.load(Ordering::Relaxed)
+    /// Where all that was asked so far was computed: the device, or `cpu` where that had to help.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if self.is_whole.load(Ordering::Relaxed) { self.supervisor.name() } else { "cpu" }
     }
 
     fn on_device(&self, jobs: &[(&LweCiphertext, &Table)]) -> Option<Vec<LweCiphertext>> {

@@ -20,19 +20,19 @@ use super::{
 
 /// A start and the compiling of its kernels must end in this time.
 const START: Duration = Duration::from_secs(120);
-/// An exchange must end in this time: the largest batch takes a second or two on a GPU, and a minute on a few cores.
-const EXCHANGE: Duration = Duration::from_secs(300);
 
 /// How a worker is started.
 pub(super) struct Command {
     device: DeviceChoice,
     key_bytes: Option<usize>,
+    limit: Duration,
 }
 
 impl Command {
-    /// This program once more, as the worker of a device that keeps keys in `key_bytes` of its memory.
-    pub(super) fn this_program(device: DeviceChoice, key_bytes: Option<usize>) -> Self {
-        Self { device, key_bytes }
+    /// This program once more, as the worker of a device that keeps keys in `key_bytes` of its memory. An exchange with it must
+    /// end within `limit`.
+    pub(super) fn this_program(device: DeviceChoice, key_bytes: Option<usize>, limit: Duration) -> Self {
+        Self { device, key_bytes, limit }
     }
 
     pub(super) fn device(&self) -> DeviceChoice {
@@ -55,6 +55,7 @@ pub(super) struct Worker {
     from: BufReader<ChildStdout>,
     process: Arc<Mutex<Child>>,
     watchdog: Sender<Watch>,
+    limit: Duration,
 }
 
 /// What the watchdog is told.
@@ -75,7 +76,7 @@ impl Worker {
         let process = Arc::new(Mutex::new(child));
         let watchdog = watch(Arc::clone(&process));
         let (to, from) = (BufWriter::new(to), BufReader::with_capacity(1 << 16, from));
-        let mut worker = Self { to, from, process, watchdog };
+        let mut worker = Self { to, from, process, watchdog, limit: command.limit };
         match worker.exchange(None, START) {
             Ok(Reply::Ready(name)) => Ok((worker, name)),
             Ok(Reply::Failed(why)) => Err(why),
@@ -87,20 +88,20 @@ impl Worker {
     /// Bootstraps a batch, and moves the key over first where the worker does not hold it. An error ends the worker; a refusal
     /// by the device comes as one too, since its state is not known then.
     pub(super) fn bootstrap(&mut self, key: &PreparedKey, batch: &Batch) -> io::Result<Vec<u64>> {
-        let number = key.number();
-        if self.exchange(Some(Request::Has { key: number }), EXCHANGE)? == Reply::No {
+        let (number, limit) = (key.number(), self.limit);
+        if self.exchange(Some(Request::Has { key: number }), limit)? == Reply::No {
             let load = Request::Load {
                 key: number,
                 parameters: key.parameters().code(),
                 rotation: key.rotation(),
                 keyswitch: key.keyswitch_rows(),
             };
-            match self.exchange(Some(load), EXCHANGE)? {
+            match self.exchange(Some(load), limit)? {
                 Reply::Yes => {}
                 other => return Err(refusal(other)),
             }
         }
-        match self.exchange(Some(Request::Bootstrap { key: number, batch }), EXCHANGE)? {
+        match self.exchange(Some(Request::Bootstrap { key: number, batch }), limit)? {
             Reply::Results(residues) if residues.len() == batch.lwes.len() => Ok(residues),
             other => Err(refusal(other)),
         }

@@ -15,7 +15,7 @@ use tiresias_keys::{Digest, EncryptedFeatures, EncryptedScores, xof::SecretSeed}
 
 use crate::{
     admission::Admission,
-    device::{Device, OnDevice},
+    device::Device,
     error::ApiError,
     registry::{ServedHead, ServedModel},
 };
@@ -61,18 +61,14 @@ impl Evaluator<'_> {
             ApiError::Internal
         })?;
         let started = Instant::now();
-        let (elements, device) = match (self.device.supervisor(), &self.key) {
-            (Some(supervisor), Some(key)) => {
-                let backend = OnDevice::new(supervisor, key, self.threads);
-                let elements = self.answers(Some(&backend), decoded, seed, AT_ONCE);
-                let name = if backend.is_whole() { supervisor.name() } else { "cpu" };
-                (elements, name.to_owned())
-            }
-            (_, key) => {
-                let backend = key.as_ref().map(|key| key.on(self.threads));
-                let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
-                (self.answers(backend, decoded, seed, 1), "cpu".to_owned())
-            }
+        let on_device = self.key.as_ref().and_then(|key| self.device.with_key(key, self.threads));
+        let (elements, device) = if let Some(backend) = on_device {
+            let elements = self.answers(Some(&backend), decoded, seed, AT_ONCE);
+            (elements, backend.name().to_owned())
+        } else {
+            let backend = self.key.as_ref().map(|key| key.on(self.threads));
+            let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
+            (self.answers(backend, decoded, seed, 1), "cpu".to_owned())
         };
         let elements = elements?;
         let elapsed = started.elapsed();
