@@ -11,6 +11,12 @@ pub struct DeviceKey {
 }
 
 impl DeviceKey {
+    /// Bytes of the device's memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.rotation.num_bytes() + self.keyswitch.num_bytes()
+    }
+
     /// The parameter set.
     #[must_use]
     pub fn parameters(&self) -> &'static BootstrapParameters {

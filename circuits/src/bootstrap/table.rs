@@ -1,11 +1,14 @@
 //! Tables that a bootstrap looks up.
 
+use std::sync::Arc;
+
 use tiresias_keys::Parameters;
 
-/// A function on the circle of 2N positions with f(p + N) = -f(p), as the polynomial of its values at 0 to N-1.
+/// A function on the circle of 2N positions with f(p + N) = -f(p), as the polynomial of its values at 0 to N-1. A clone
+/// shares them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    polynomial: Vec<u64>,
+    polynomial: Arc<[u64]>,
 }
 
 impl Table {
@@ -23,7 +26,7 @@ impl Table {
         let q = parameters.primes()[0];
         let fits =
             residues.len() == parameters.polynomial_size() && residues.iter().all(|&residue| residue < q);
-        fits.then_some(Self { polynomial: residues })
+        fits.then(|| Self { polynomial: residues.into() })
     }
 
     /// N residues.

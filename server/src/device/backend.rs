@@ -12,8 +12,8 @@ use tiresias_circuits::bootstrap::{Backend, LweCiphertext, PreparedKey, Table};
 use tiresias_keys::BootstrapParameters;
 
 use super::{
-    messages::{Batch, LARGEST_BATCH},
-    supervisor::Supervisor,
+    messages::LARGEST_BATCH,
+    supervisor::{Supervisor, Work},
 };
 
 /// A device with a key, for one request. What the device cannot do the CPU does, and [`OnDevice::name`] tells.
@@ -60,18 +60,16 @@ impl Backend for OnDevice<'_> {
     }
 }
 
-/// Tables that several ciphertexts share go once.
-fn flatten(jobs: &[(&LweCiphertext, &Table)]) -> Batch {
-    let mut batch = Batch::default();
-    let mut numbers = HashMap::new();
+fn flatten(jobs: &[(&LweCiphertext, &Table)]) -> Work {
+    let mut work = Work::default();
+    let mut places = HashMap::new();
     for (lwe, table) in jobs {
-        batch.lwes.extend_from_slice(lwe.residues());
-        let next = numbers.len() as u32;
-        let number = *numbers.entry(std::ptr::from_ref::<Table>(table)).or_insert_with(|| {
-            batch.tables.extend_from_slice(table.polynomial());
-            next
+        work.lwes.extend_from_slice(lwe.residues());
+        let place = *places.entry(table.polynomial().as_ptr()).or_insert_with(|| {
+            work.tables.push((*table).clone());
+            work.tables.len() as u32 - 1
         });
-        batch.table_of.push(number);
+        work.table_of.push(place);
     }
-    batch
+    work
 }

@@ -1,5 +1,6 @@
-//! What gateway and worker say to each other over the worker's standard input and output. All numbers are little-endian. Both
-//! ends are one program, so there is no version; lengths are checked all the same before anything is kept for them.
+//! What gateway and worker say to each other over the worker's standard input and output. Both ends are one program on one
+//! machine: there is no version, and words are as they lie in memory, so that megabytes go without being touched. Lengths are
+//! checked all the same before anything is kept for them.
 //!
 //! ```text
 //! gateway               worker
@@ -13,29 +14,39 @@
 
 use std::io::{self, Read, Write};
 
+use bytemuck::{NoUninit, Pod};
+
 /// Ciphertexts in one batch, at most.
 pub(super) const LARGEST_BATCH: usize = 1 << 14;
 /// Words of an array, at most: twice those of the largest key.
 const LARGEST_ARRAY: u64 = 1 << 26;
 /// Bytes of a text, at most.
 const LARGEST_TEXT: u64 = 4096;
-/// Words that are turned into bytes together.
-const CHUNK: usize = 8192;
+/// Words that are read before more memory is taken.
+const CHUNK: usize = 1 << 17;
 
 /// Ciphertexts to be bootstrapped under one key: N + 1 residues each, tables of N residues, and the number of each one's table.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) lwes: Vec<u64>,
     pub(super) tables: Vec<u64>,
     pub(super) table_of: Vec<u32>,
 }
 
-/// What the gateway says; arrays are borrowed from the key and the batch that it keeps.
+/// The same as the gateway has it: in parts, one for each of the requests whose work it is.
+#[derive(Debug, Default)]
+pub(super) struct Parts<'a> {
+    pub(super) lwes: Vec<&'a [u64]>,
+    pub(super) tables: Vec<&'a [u64]>,
+    pub(super) table_of: Vec<u32>,
+}
+
+/// What the gateway says; arrays are borrowed from the key and the requests that it keeps.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Request<'a> {
     Has { key: u64 },
     Load { key: u64, parameters: u8, rotation: &'a [u64], keyswitch: &'a [u32] },
-    Bootstrap { key: u64, batch: &'a Batch },
+    Bootstrap { key: u64, parts: &'a Parts<'a> },
 }
 
 /// The same as the worker reads it.
@@ -52,7 +63,8 @@ pub(super) enum Reply {
     Ready(String),
     Yes,
     No,
-    Results(Vec<u64>),
+    /// One array for each part of the request; the worker has them as one.
+    Results(Vec<Vec<u64>>),
     Failed(String),
 }
 
@@ -67,15 +79,15 @@ impl Request<'_> {
                 to.write_all(&[2])?;
                 to.write_all(&key.to_le_bytes())?;
                 to.write_all(&[*parameters])?;
-                write_words(to, rotation, u64::to_le_bytes)?;
-                write_words(to, keyswitch, u32::to_le_bytes)?;
+                write_words(to, &[rotation])?;
+                write_words(to, &[keyswitch])?;
             }
-            Self::Bootstrap { key, batch } => {
+            Self::Bootstrap { key, parts } => {
                 to.write_all(&[3])?;
                 to.write_all(&key.to_le_bytes())?;
-                write_words(to, &batch.lwes, u64::to_le_bytes)?;
-                write_words(to, &batch.tables, u64::to_le_bytes)?;
-                write_words(to, &batch.table_of, u32::to_le_bytes)?;
+                write_words(to, &parts.lwes)?;
+                write_words(to, &parts.tables)?;
+                write_words(to, &[&parts.table_of])?;
             }
         }
         to.flush()
@@ -94,16 +106,12 @@ impl Received {
             [1] => Self::Has { key },
             [2] => {
                 let [parameters] = read_bytes(from)?;
-                let rotation = read_words(from, u64::from_le_bytes)?;
-                Self::Load { key, parameters, rotation, keyswitch: read_words(from, u32::from_le_bytes)? }
+                let rotation = read_words(from)?;
+                Self::Load { key, parameters, rotation, keyswitch: read_words(from)? }
             }
             [3] => {
-                let lwes = read_words(from, u64::from_le_bytes)?;
-                let tables = read_words(from, u64::from_le_bytes)?;
-                Self::Bootstrap {
-                    key,
-                    batch: Batch { lwes, tables, table_of: read_words(from, u32::from_le_bytes)? },
-                }
+                let (lwes, tables) = (read_words(from)?, read_words(from)?);
+                Self::Bootstrap { key, batch: Batch { lwes, tables, table_of: read_words(from)? } }
             }
             _ => return Err(broken()),
         }))
@@ -116,21 +124,28 @@ impl Reply {
             Self::Ready(name) => write_text(to, 1, name)?,
             Self::Yes => to.write_all(&[2])?,
             Self::No => to.write_all(&[3])?,
-            Self::Results(residues) => {
+            Self::Results(parts) => {
                 to.write_all(&[4])?;
-                write_words(to, residues, u64::to_le_bytes)?;
+                let parts: Vec<&[u64]> = parts.iter().map(Vec::as_slice).collect();
+                write_words(to, &parts)?;
             }
             Self::Failed(why) => write_text(to, 5, why)?,
         }
         to.flush()
     }
 
-    pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
+    /// Reads a reply. Results must be as long as the `parts` of the request together, and come in as many.
+    pub(super) fn read(from: &mut impl Read, parts: &[usize]) -> io::Result<Self> {
         Ok(match read_bytes(from)? {
             [1] => Self::Ready(read_text(from)?),
             [2] => Self::Yes,
             [3] => Self::No,
-            [4] => Self::Results(read_words(from, u64::from_le_bytes)?),
+            [4] => {
+                if read_length(from, LARGEST_ARRAY)? != parts.iter().sum::<usize>() {
+                    return Err(broken());
+                }
+                Self::Results(parts.iter().map(|&length| read_some(from, length)).collect::<Result<_, _>>()?)
+            }
             [5] => Self::Failed(read_text(from)?),
             _ => return Err(broken()),
         })
@@ -155,34 +170,24 @@ fn read_length(from: &mut impl Read, largest: u64) -> io::Result<usize> {
     usize::try_from(length).map_err(|_| broken())
 }
 
-fn write_words<T: Copy, const SIZE: usize>(
-    to: &mut impl Write,
-    words: &[T],
-    bytes_of: impl Fn(T) -> [u8; SIZE],
-) -> io::Result<()> {
-    to.write_all(&(words.len() as u64).to_le_bytes())?;
-    let mut bytes = Vec::with_capacity(CHUNK * SIZE);
-    for words in words.chunks(CHUNK) {
-        bytes.clear();
-        bytes.extend(words.iter().flat_map(|&word| bytes_of(word)));
-        to.write_all(&bytes)?;
-    }
-    Ok(())
+/// One array, given in parts.
+fn write_words<T: NoUninit>(to: &mut impl Write, parts: &[&[T]]) -> io::Result<()> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    to.write_all(&(length as u64).to_le_bytes())?;
+    parts.iter().try_for_each(|part| to.write_all(bytemuck::cast_slice(part)))
 }
 
-fn read_words<T, const SIZE: usize>(
-    from: &mut impl Read,
-    of_bytes: impl Fn([u8; SIZE]) -> T,
-) -> io::Result<Vec<T>> {
-    let mut left = read_length(from, LARGEST_ARRAY)?;
-    let mut words = Vec::new();
-    let mut bytes = vec![0; CHUNK.min(left) * SIZE];
-    while left > 0 {
-        let count = CHUNK.min(left);
-        bytes.truncate(count * SIZE);
-        from.read_exact(&mut bytes)?;
-        words.extend(bytes.as_chunks::<SIZE>().0.iter().map(|&bytes| of_bytes(bytes)));
-        left -= count;
+fn read_words<T: Pod>(from: &mut impl Read) -> io::Result<Vec<T>> {
+    let length = read_length(from, LARGEST_ARRAY)?;
+    read_some(from, length)
+}
+
+fn read_some<T: Pod>(from: &mut impl Read, length: usize) -> io::Result<Vec<T>> {
+    let mut words: Vec<T> = Vec::new();
+    while words.len() < length {
+        let read = words.len();
+        words.resize(length.min(read + CHUNK), T::zeroed());
+        from.read_exact(bytemuck::cast_slice_mut(words.get_mut(read..).unwrap_or_default()))?;
     }
     Ok(words)
 }

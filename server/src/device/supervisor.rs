@@ -1,7 +1,7 @@
 //! Keeps a worker, and its work going.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         mpsc::{self, Receiver, Sender, SyncSender},
@@ -11,11 +11,11 @@ use std::{
 };
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
-use tiresias_circuits::bootstrap::PreparedKey;
+use tiresias_circuits::bootstrap::{PreparedKey, Table};
 
 use super::{
     child::{Command, Worker},
-    messages::{Batch, LARGEST_BATCH},
+    messages::{LARGEST_BATCH, Parts},
 };
 
 /// How often a batch is given to a worker before it is given up.
@@ -23,10 +23,19 @@ const ATTEMPTS: usize = 2;
 /// How long a worker that could not be restarted is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Ciphertexts of one request, N + 1 residues each, and the tables that they want.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub(super) lwes: Vec<u64>,
+    pub(super) tables: Vec<Table>,
+    /// For each ciphertext the place of its table among `tables`.
+    pub(super) table_of: Vec<u32>,
+}
+
 /// Bootstraps that one request waits for.
 pub(super) struct Job {
     pub(super) key: Arc<PreparedKey>,
-    pub(super) batch: Batch,
+    pub(super) work: Work,
     /// Gets nothing where the device gave up.
     pub(super) done: SyncSender<Vec<u64>>,
 }
@@ -86,10 +95,10 @@ impl Supervisor {
         &self.metrics
     }
 
-    /// Computes a batch, together with others of the same key that wait. `None` where the device cannot.
-    pub(super) fn bootstrap(&self, key: &Arc<PreparedKey>, batch: Batch) -> Option<Vec<u64>> {
+    /// Does some work, together with others' of the same key that waits: the results. `None` where the device cannot.
+    pub(super) fn bootstrap(&self, key: &Arc<PreparedKey>, work: Work) -> Option<Vec<u64>> {
         let (done, result) = mpsc::sync_channel(1);
-        self.jobs.send(Job { key: Arc::clone(key), batch, done }).ok()?;
+        self.jobs.send(Job { key: Arc::clone(key), work, done }).ok()?;
         result.recv().ok()
     }
 }
@@ -115,28 +124,21 @@ impl Keeper {
             }
             waiting.extend(incoming.try_iter());
             let jobs = next(&mut waiting);
-            self.compute(jobs);
+            self.compute(&jobs);
         }
     }
 
     /// Computes jobs of one key as one batch.
-    fn compute(&mut self, jobs: Vec<Job>) {
+    fn compute(&mut self, jobs: &[Job]) {
         let Some(key) = jobs.first().map(|job| Arc::clone(&job.key)) else { return };
-        let mut batch = Batch::default();
-        let n = key.parameters().glwe().polynomial_size();
-        for job in &jobs {
-            let first = (batch.tables.len() / n) as u32;
-            batch.lwes.extend(&job.batch.lwes);
-            batch.tables.extend(&job.batch.tables);
-            batch.table_of.extend(job.batch.table_of.iter().map(|table| first + table));
-        }
+        let parts = parts(jobs.iter().map(|job| &job.work));
         for _ in 0..ATTEMPTS {
-            if let Some(mut results) = self.attempt(&key, &batch) {
-                self.metrics.bootstraps.inc_by(batch.table_of.len() as u64);
+            if let Some(results) = self.attempt(&key, &parts) {
+                self.metrics.bootstraps.inc_by(parts.table_of.len() as u64);
                 self.metrics.batches.inc();
-                for job in jobs.into_iter().rev() {
+                for (job, results) in jobs.iter().zip(results) {
                     // Whoever waited may be gone.
-                    let _ = job.done.send(results.split_off(results.len() - job.batch.lwes.len()));
+                    let _ = job.done.send(results);
                 }
                 return;
             }
@@ -146,11 +148,11 @@ impl Keeper {
     }
 
     /// One try. Where it fails the worker is gone.
-    fn attempt(&mut self, key: &PreparedKey, batch: &Batch) -> Option<Vec<u64>> {
+    fn attempt(&mut self, key: &PreparedKey, parts: &Parts<'_>) -> Option<Vec<Vec<u64>>> {
         if self.worker.is_none() {
             self.restart();
         }
-        match self.worker.as_mut()?.bootstrap(key, batch) {
+        match self.worker.as_mut()?.bootstrap(key, parts) {
             Ok(results) => Some(results),
             Err(error) => {
                 tracing::error!("a device's worker failed: {error}");
@@ -178,13 +180,31 @@ impl Keeper {
     }
 }
 
+/// Works as one batch. Requests to one model want the same tables, which go once.
+fn parts<'a>(works: impl Iterator<Item = &'a Work>) -> Parts<'a> {
+    let mut parts = Parts::default();
+    let mut places: HashMap<*const u64, u32> = HashMap::new();
+    for work in works {
+        parts.lwes.push(&work.lwes);
+        let place = |table: &'a Table| {
+            *places.entry(table.polynomial().as_ptr()).or_insert_with(|| {
+                parts.tables.push(table.polynomial());
+                parts.tables.len() as u32 - 1
+            })
+        };
+        let of: Vec<u32> = work.tables.iter().map(place).collect();
+        parts.table_of.extend(work.table_of.iter().filter_map(|&table| of.get(table as usize)));
+    }
+    parts
+}
+
 /// The job that waits longest, and those of the same key that fit into a batch with it.
 pub(super) fn next(waiting: &mut VecDeque<Job>) -> Vec<Job> {
     let Some(first) = waiting.pop_front() else { return Vec::new() };
-    let (number, mut count) = (first.key.number(), first.batch.table_of.len());
+    let (number, mut count) = (first.key.number(), first.work.table_of.len());
     let mut jobs = vec![first];
     for job in std::mem::take(waiting) {
-        let size = job.batch.table_of.len();
+        let size = job.work.table_of.len();
         if job.key.number() == number && count + size <= LARGEST_BATCH {
             count += size;
             jobs.push(job);

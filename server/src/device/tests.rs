@@ -9,8 +9,8 @@ use tiresias_keys::bootstrap_parameters::INSECURE_N64_N256_Q50;
 use tiresias_secret_key::LongLivedKey;
 
 use super::{
-    messages::{Batch, LARGEST_BATCH, Received, Reply, Request},
-    supervisor::{Job, next},
+    messages::{Batch, LARGEST_BATCH, Parts, Received, Reply, Request},
+    supervisor::{Job, Work, next},
 };
 
 proptest! {
@@ -22,11 +22,13 @@ proptest! {
         short in prop::collection::vec(any::<u32>(), 0..9),
         text in ".{0,40}",
     ) {
+        let (start, end) = words.split_at(words.len() / 3);
+        let parts = Parts { lwes: vec![start, end], tables: vec![&[1, 2], &[]], table_of: short.clone() };
         let batch = Batch { lwes: words.clone(), tables: vec![1, 2], table_of: short.clone() };
         let mut bytes = Vec::new();
         Request::Has { key }.write(&mut bytes).unwrap();
         Request::Load { key, parameters: code, rotation: &words, keyswitch: &short }.write(&mut bytes).unwrap();
-        Request::Bootstrap { key, batch: &batch }.write(&mut bytes).unwrap();
+        Request::Bootstrap { key, parts: &parts }.write(&mut bytes).unwrap();
         let mut from = bytes.as_slice();
         let mut read = || Received::read(&mut from).unwrap();
         prop_assert_eq!(read(), Some(Received::Has { key }));
@@ -37,18 +39,20 @@ proptest! {
         prop_assert_eq!(read(), Some(Received::Bootstrap { key, batch }));
         prop_assert_eq!(read(), None);
 
-        for reply in [Reply::Ready(text.clone()), Reply::Yes, Reply::No, Reply::Results(words.clone()), Reply::Failed(text)] {
+        let results = Reply::Results(vec![start.to_vec(), end.to_vec()]);
+        let lengths = [start.len(), end.len()];
+        for reply in [Reply::Ready(text.clone()), Reply::Yes, Reply::No, results, Reply::Failed(text)] {
             let mut bytes = Vec::new();
             reply.write(&mut bytes).unwrap();
-            prop_assert_eq!(Reply::read(&mut bytes.as_slice()).unwrap(), reply);
-            prop_assert!(Reply::read(&mut &bytes[..bytes.len() - 1]).is_err());
+            prop_assert_eq!(Reply::read(&mut bytes.as_slice(), &lengths).unwrap(), reply);
+            prop_assert!(Reply::read(&mut &bytes[..bytes.len() - 1], &lengths).is_err());
         }
     }
 
     #[test]
     fn no_bytes_make_a_reader_panic_or_keep_more_than_it_was_sent(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Received::read(&mut bytes.as_slice());
-        let _ = Reply::read(&mut bytes.as_slice());
+        let _ = Reply::read(&mut bytes.as_slice(), &[3]);
     }
 }
 
@@ -60,8 +64,8 @@ fn jobs_of_one_key_go_together_as_far_as_a_batch_goes_and_others_keep_their_orde
     };
     let (one, other) = (key(), key());
     let job = |key: &Arc<PreparedKey>, size: usize| {
-        let batch = Batch { table_of: vec![0; size], ..Batch::default() };
-        Job { key: Arc::clone(key), batch, done: mpsc::sync_channel(1).0 }
+        let work = Work { table_of: vec![0; size], ..Work::default() };
+        Job { key: Arc::clone(key), work, done: mpsc::sync_channel(1).0 }
     };
     let mut waiting = VecDeque::from([
         job(&one, 10),
@@ -73,7 +77,7 @@ fn jobs_of_one_key_go_together_as_far_as_a_batch_goes_and_others_keep_their_orde
     ]);
     let mut sizes = Vec::new();
     while !waiting.is_empty() {
-        sizes.push(next(&mut waiting).iter().map(|job| job.batch.table_of.len()).collect::<Vec<_>>());
+        sizes.push(next(&mut waiting).iter().map(|job| job.work.table_of.len()).collect::<Vec<_>>());
     }
     assert_eq!(sizes, [vec![10, LARGEST_BATCH - 15, 5], vec![1, 2], vec![6]]);
 }

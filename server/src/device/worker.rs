@@ -108,7 +108,7 @@ fn serve(mut engine: impl Engine, key_bytes: Option<usize>, out: &mut impl Write
             Received::Bootstrap { key, batch } => {
                 let key = keys.get(key).ok_or_else(|| "the key is not here".to_owned());
                 match key.and_then(|key| engine.bootstrap(key, &batch)) {
-                    Ok(results) => Reply::Results(results),
+                    Ok(results) => Reply::Results(vec![results]),
                     Err(why) => Reply::Failed(why),
                 }
             }

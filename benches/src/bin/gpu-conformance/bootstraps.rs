@@ -26,9 +26,8 @@ pub(crate) fn check(device: &Device) -> Result<(), Failure> {
     for parameters in BootstrapParameters::ALL {
         let key = LongLivedKey::generate(parameters)?.evaluation_key()?;
         let prepared = PreparedKey::new(&key);
-        let (free, _) = device.memory()?;
         let loaded = device.load(parameters, prepared.rotation(), prepared.keyswitch_rows())?;
-        let mib = (free - device.memory()?.0) >> 20;
+        let mib = loaded.bytes() >> 20;
 
         let tables = tables(parameters);
         let inputs = inputs(parameters, &key);
