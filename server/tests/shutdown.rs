@@ -159,8 +159,7 @@ fn settings_that_cannot_work_are_refused() {
         model().settings("[[tenants]]\nname = \"a\"\npublic_key_sha256 = \"AB\"\n"),
         &["public_key_sha256"],
     );
-    refusal(model().flags(&["--device", "cuda:0"]), &["CPU alone", "--device"]);
-    refusal(model().settings("device = \"cuda:0\"\n"), &["CPU alone", "--device"]);
+    refusal(model().settings("device = \"gpu\"\n"), &["gateway.toml", "auto, cpu or cuda:N"]);
     refusal(model().own_certificates(), &["--tls-cert", "--tls-self-signed"]);
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
