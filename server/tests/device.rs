@@ -1,5 +1,4 @@
 //! Which device a gateway takes, and what it says where there is none.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

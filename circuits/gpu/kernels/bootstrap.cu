@@ -120,6 +120,13 @@ __device__ __forceinline__ double2 load_key(const double *from) {
   return pair;
 }
 
+// The values of all GGSWs of a step for one row and one pair of registers.
+template <int GGSWS>
+__device__ __forceinline__ void load_row(double2 (&k)[GGSWS], const double *half, int row, int pair) {
+#pragma unroll
+  for (int ggsw = 0; ggsw < GGSWS; ++ggsw) k[ggsw] = load_key(half + (row * GGSWS + ggsw) * N + pair * 2 * TEAM);
+}
+
 __device__ __forceinline__ double negated_if(double x, u32 sign_bit) {
   return __hiloint2double(__double2hiint(x) ^ (int)sign_bit, __double2loint(x));
 }
@@ -185,36 +192,43 @@ __device__ __forceinline__ void blind_rotate(const u32 *positions, const u64 *ta
         for (int r = 0; r < REGISTERS; ++r) x[r] = (double)low[LEVELS == 2 ? r : 0];
       }
     }
-    __syncthreads();
 
-    // The external product: for this team's half of the result the sum over the rows of digits * (sum of factor * key).
-    u32 a = positions[step * GROUP], b = positions[step * GROUP + GROUP - 1];
+    // The external product: for this team's half of the result the sum over the rows of digits * (sum of factor * key). The key
+    // of each row is asked for two rows ahead: it takes longer to come than a row takes.
     const double *half = key + (size_t)team * ROWS * GGSWS * N + 2 * t;
+    double2 coming[GGSWS], behind[GGSWS];
+    load_row<GGSWS>(coming, half, 0, 0);
+    load_row<GGSWS>(behind, half, 1, 0);
+    __syncthreads();
+    u32 a = positions[step * GROUP], b = positions[step * GROUP + GROUP - 1];
 #pragma unroll
     for (int pair = 0; pair < REGISTERS / 2; ++pair) {
       // Registers 2k and 2k + 1 stand for exponents that differ by N, so their powers differ in sign where a is odd.
       const int reversed = ((pair & 1) << 2 | (pair & 2) | (pair & 4) >> 2);
       u32 e = (u32)(root + 256 * reversed);
-      double fa = power(twiddles, a * e), fb = 0, fc = 0;
-      if (GROUP == 2) {
-        fb = power(twiddles, b * e);
-        fc = power(twiddles, (a + b) * e);
-      }
+      double fa = power(twiddles, a * e), fb = GROUP == 2 ? power(twiddles, b * e) : 0;
       double sum0 = 0, sum1 = 0;
 #pragma unroll
       for (int row = 0; row < ROWS; ++row) {
         double2 k[GGSWS];
 #pragma unroll
-        for (int ggsw = 0; ggsw < GGSWS; ++ggsw) k[ggsw] = load_key(half + (row * GGSWS + ggsw) * N + pair * 2 * TEAM);
+        for (int ggsw = 0; ggsw < GGSWS; ++ggsw) {
+          k[ggsw] = coming[ggsw];
+          coming[ggsw] = behind[ggsw];
+        }
+        const int next = pair * ROWS + row + 2;
+        if (next < ROWS * REGISTERS / 2) load_row<GGSWS>(behind, half, next % ROWS, next / ROWS);
         double bundle0, bundle1;
         if (GROUP == 1) {
           bundle0 = multiply(k[0].x, sub_(fa, 1.0));
           bundle1 = multiply(k[0].y, sub_(negated_if(fa, a << 31), 1.0));
         } else {
-          bundle0 = add_(add_(k[0].x, multiply(k[1 % GGSWS].x, fa)), add_(multiply(k[2 % GGSWS].x, fb), multiply(k[3 % GGSWS].x, fc)));
+          // (k0 + fa k1) + fb (k2 + fa k3): the factor of k3 is fa fb.
+          double with_b0 = add_(k[2 % GGSWS].x, multiply(k[3 % GGSWS].x, fa));
+          double with_b1 = add_(k[2 % GGSWS].y, negated_if(multiply(k[3 % GGSWS].y, fa), a << 31));
+          bundle0 = add_(add_(k[0].x, multiply(k[1 % GGSWS].x, fa)), multiply(with_b0, fb));
           bundle1 = add_(add_(k[0].y, negated_if(multiply(k[1 % GGSWS].y, fa), a << 31)),
-                         add_(negated_if(multiply(k[2 % GGSWS].y, fb), b << 31),
-                              negated_if(multiply(k[3 % GGSWS].y, fc), (a + b) << 31)));
+                         negated_if(multiply(with_b1, fb), b << 31));
         }
         sum0 = add_(sum0, multiply(bundle0, digits[row * PADDED + place(index_c(t, 2 * pair))]));
         sum1 = add_(sum1, multiply(bundle1, digits[row * PADDED + place(index_c(t, 2 * pair + 1))]));
@@ -242,7 +256,7 @@ __device__ __forceinline__ void blind_rotate(const u32 *positions, const u64 *ta
 // key: as prepare_key lays it out. twiddle_table: psi^brv(k), centred. out: count * (N + 1) residues.
 // Blocks: count; threads 256; shared memory: (1 + rows) * PADDED doubles.
 #define BLIND_ROTATE(NAME, LEVELS, GROUP)                                                                                   \
-  extern "C" __global__ void __launch_bounds__(2 * TEAM, LEVELS == 1 && GROUP == 2 ? 3 : 2) \
+  extern "C" __global__ void __launch_bounds__(2 * TEAM, 2)                                                                 \
       NAME(const u32 *positions, const u64 *tables, const u32 *table_of, const double *key, const double *twiddle_table,    \
            u64 *out, int n) {                                                                                               \
     blind_rotate<LEVELS, GROUP>(positions, tables, table_of, key, twiddle_table, out, n);                                   \

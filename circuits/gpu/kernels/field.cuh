@@ -12,12 +12,14 @@ constexpr double P = 1125899906826241.0;
 constexpr double P_INVERSE = 1.0 / P;
 // Adding this rounds to the nearest integer: at 1.5 * 2^52 doubles are 1 apart. For numbers below 2^51.
 constexpr double ROUND = 6755399441055744.0;
+// The same to an even integer: at 1.5 * 2^53 they are 2 apart. For numbers below 2^52.
+constexpr double ROUND_EVEN = 13510798882111488.0;
 
 __device__ __forceinline__ double fma_(double a, double b, double c) { return __fma_rn(a, b, c); }
 __device__ __forceinline__ double add_(double a, double b) { return __dadd_rn(a, b); }
 __device__ __forceinline__ double sub_(double a, double b) { return __dadd_rn(a, -b); }
 
-// x modulo p, centred: at most (p - 1) / 2, for x at most 3.9 p.
+// x modulo p: for x at most 3.9 p centred, at most (p - 1) / 2; for x at most 8 p at most (p + 3) / 2.
 __device__ __forceinline__ double centred(double x) {
   double q = sub_(fma_(x, P_INVERSE, ROUND), ROUND);
   return fma_(-q, P, x);
@@ -28,6 +30,14 @@ __device__ __forceinline__ double multiply(double a, double b) {
   double h = __dmul_rn(a, b);
   double l = fma_(a, b, -h);
   double q = sub_(fma_(h, P_INVERSE, ROUND), ROUND);
+  return add_(fma_(-q, P, h), l);
+}
+
+// The same for |ab| at most 4 p^2, at most (1 + |ab| / (4 p^2)) p.
+__device__ __forceinline__ double multiply_wide(double a, double b) {
+  double h = __dmul_rn(a, b);
+  double l = fma_(a, b, -h);
+  double q = sub_(fma_(h, P_INVERSE, ROUND_EVEN), ROUND_EVEN);
   return add_(fma_(-q, P, h), l);
 }
 

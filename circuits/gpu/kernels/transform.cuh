@@ -34,8 +34,9 @@ __device__ __forceinline__ void centre_all(double (&x)[REGISTERS]) {
   for (int r = 0; r < REGISTERS; ++r) x[r] = centred(x[r]);
 }
 
-// One level of butterflies on pairs SPAN registers apart. Twiddles `first` to first + REGISTERS / (2 SPAN) - 1.
-template <int SPAN>
+// One level of butterflies on pairs SPAN registers apart. Twiddles `first` to first + REGISTERS / (2 SPAN) - 1. WIDE: values may be
+// above 4 p.
+template <int SPAN, bool WIDE = false>
 __device__ __forceinline__ void forward_level(double (&x)[REGISTERS], const double *twiddles, int first) {
 #pragma unroll
   for (int group = 0; group < REGISTERS / (2 * SPAN); ++group) {
@@ -43,7 +44,8 @@ __device__ __forceinline__ void forward_level(double (&x)[REGISTERS], const doub
 #pragma unroll
     for (int k = 0; k < SPAN; ++k) {
       int low = group * 2 * SPAN + k;
-      double product = multiply(x[low + SPAN], w), sum = add_(x[low], product);
+      double product = WIDE ? multiply_wide(x[low + SPAN], w) : multiply(x[low + SPAN], w);
+      double sum = add_(x[low], product);
       x[low + SPAN] = sub_(x[low], product);
       x[low] = sum;
     }
@@ -51,7 +53,7 @@ __device__ __forceinline__ void forward_level(double (&x)[REGISTERS], const doub
 }
 
 // The inverse of that level, without the factor 1/2. `last`: the twiddle whose negative is the inverse of the first one.
-template <int SPAN>
+template <int SPAN, bool WIDE = false>
 __device__ __forceinline__ void inverse_level(double (&x)[REGISTERS], const double *twiddles, int last) {
 #pragma unroll
   for (int group = 0; group < REGISTERS / (2 * SPAN); ++group) {
@@ -61,27 +63,30 @@ __device__ __forceinline__ void inverse_level(double (&x)[REGISTERS], const doub
       int low = group * 2 * SPAN + k;
       double difference = sub_(x[low + SPAN], x[low]);
       x[low] = add_(x[low], x[low + SPAN]);
-      x[low + SPAN] = multiply(difference, w);
+      x[low + SPAN] = WIDE ? multiply_wide(difference, w) : multiply(difference, w);
     }
   }
 }
 
-// In: pass A's coefficients, at most p/2. Out: pass C's values, centred. `exchange` is the team's own.
+// In: pass A's coefficients, digits of at most 2^22. Out: pass C's values, centred. `exchange` is the team's own.
+//
+// A level adds a product to a value. Of factors of at most p/2 and x p, that is at most (1/2 + x/8) p, and where it is wide
+// (1 + x/8) p. From digits the bounds of the levels are, in p: 0.5, 1.1, 1.7, 2.4; 3.2, 4.1, wide 5.6, 7.3; centred, 1.1, 1.7, 2.4.
 __device__ __forceinline__ void forward(double (&x)[REGISTERS], const double *twiddles, double *exchange, int t, int team) {
   forward_level<8>(x, twiddles, 1);
   forward_level<4>(x, twiddles, 2);
   forward_level<2>(x, twiddles, 4);
   forward_level<1>(x, twiddles, 8);
 #pragma unroll
-  for (int r = 0; r < REGISTERS; ++r) exchange[place(index_a(t, r))] = centred(x[r]);
+  for (int r = 0; r < REGISTERS; ++r) exchange[place(index_a(t, r))] = x[r];
   team_sync(team);
 #pragma unroll
   for (int r = 0; r < REGISTERS; ++r) x[r] = exchange[place(index_b(t, r))];
   int high = t >> 3;
   forward_level<8>(x, twiddles, 16 + high);
   forward_level<4>(x, twiddles, 32 + 2 * high);
-  forward_level<2>(x, twiddles, 64 + 4 * high);
-  forward_level<1>(x, twiddles, 128 + 8 * high);
+  forward_level<2, true>(x, twiddles, 64 + 4 * high);
+  forward_level<1, true>(x, twiddles, 128 + 8 * high);
 #pragma unroll
   for (int r = 0; r < REGISTERS; ++r) exchange[place(index_b(t, r))] = centred(x[r]);
   team_sync(team);
@@ -93,31 +98,35 @@ __device__ __forceinline__ void forward(double (&x)[REGISTERS], const double *tw
   centre_all(x);
 }
 
-// In: pass C's values, centred. Out: pass A's coefficients, at most 2 p. Sums double a bound at each level, and a difference
-// that is multiplied must stay at most 4 p: values are centred every three levels.
+// In: pass C's values, centred. Out: pass A's coefficients, at most 2.5 p. Sums double a bound at each level, and a difference that is
+// multiplied must stay at most 4 p, or 8 p where it is wide. So the bounds are, in p: 1, 2, 4, wide 8; centred, 1, 2, 4, wide 8;
+// centred, 1, 2, 4.
 __device__ __forceinline__ void inverse(double (&x)[REGISTERS], const double *twiddles, double *exchange, int t, int team) {
   inverse_level<1>(x, twiddles, 2047 - 8 * t);
   inverse_level<2>(x, twiddles, 1023 - 4 * t);
   inverse_level<4>(x, twiddles, 511 - 2 * t);
 #pragma unroll
-  for (int r = 0; r < REGISTERS; ++r) exchange[place(index_c(t, r))] = centred(x[r]);
+  for (int r = 0; r < REGISTERS; ++r) exchange[place(index_c(t, r))] = x[r];
   team_sync(team);
 #pragma unroll
   for (int r = 0; r < REGISTERS; ++r) x[r] = exchange[place(index_b(t, r))];
   int high = t >> 3;
-  inverse_level<1>(x, twiddles, 255 - 8 * high);
+  inverse_level<1, true>(x, twiddles, 255 - 8 * high);
+  centre_all(x);
   inverse_level<2>(x, twiddles, 127 - 4 * high);
   inverse_level<4>(x, twiddles, 63 - 2 * high);
-  centre_all(x);
   inverse_level<8>(x, twiddles, 31 - high);
 #pragma unroll
   for (int r = 0; r < REGISTERS; ++r) exchange[place(index_b(t, r))] = x[r];
   team_sync(team);
 #pragma unroll
   for (int r = 0; r < REGISTERS; ++r) x[r] = exchange[place(index_a(t, r))];
-  inverse_level<1>(x, twiddles, 15);
-  inverse_level<2>(x, twiddles, 7);
+  inverse_level<1, true>(x, twiddles, 15);
   centre_all(x);
+  inverse_level<2>(x, twiddles, 7);
   inverse_level<4>(x, twiddles, 3);
   inverse_level<8>(x, twiddles, 1);
+  // The two that are sums at all three levels may be above 3.9 p.
+  x[0] = centred(x[0]);
+  x[1] = centred(x[1]);
 }

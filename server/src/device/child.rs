@@ -56,6 +56,8 @@ pub(super) struct Worker {
     process: Arc<Mutex<Child>>,
     watchdog: Sender<Watch>,
     limit: Duration,
+    /// The number of the key that it was last asked to hold.
+    prepared: Option<u64>,
 }
 
 /// What the watchdog is told.
@@ -77,8 +79,8 @@ impl Worker {
         let process = Arc::new(Mutex::new(child));
         let watchdog = watch(Arc::clone(&process));
         let (to, from) = (BufWriter::new(to), BufReader::with_capacity(1 << 16, from));
-        let mut worker = Self { to, from, process, watchdog, limit: command.limit };
-        match worker.exchange(None, &[], START) {
+        let mut worker = Self { to, from, process, watchdog, limit: command.limit, prepared: None };
+        match worker.exchange(None, START) {
             Ok(Reply::Ready(name)) => Ok((worker, name)),
             Ok(Reply::Failed(why)) => Err(why),
             Ok(_) => Err("its worker does not speak this version".into()),
@@ -86,42 +88,63 @@ impl Worker {
         }
     }
 
-    /// Bootstraps a batch, and moves the key over first where the worker does not hold it: the results of each part. An error
-    /// ends the worker; a refusal by the device comes as one too, since its state is not known then.
-    pub(super) fn bootstrap(&mut self, key: &PreparedKey, parts: &Parts<'_>) -> io::Result<Vec<Vec<u64>>> {
-        let (number, limit) = (key.number(), self.limit);
-        if self.exchange(Some(Request::Has { key: number }), &[], limit)? == Reply::No {
+    /// Moves a key over where the worker does not hold it. No batch may be on its way. An error ends the worker; a refusal by the
+    /// device comes as one too, since its state is not known then.
+    pub(super) fn prepare(&mut self, key: &PreparedKey) -> io::Result<()> {
+        let number = key.number();
+        if self.prepared == Some(number) {
+            return Ok(());
+        }
+        let limit = self.limit;
+        if self.exchange(Some(Request::Has { key: number }), limit)? == Reply::No {
             let load = Request::Load {
                 key: number,
                 parameters: key.parameters().code(),
                 rotation: key.rotation(),
                 keyswitch: key.keyswitch_rows(),
             };
-            match self.exchange(Some(load), &[], limit)? {
+            match self.exchange(Some(load), limit)? {
                 Reply::Yes => {}
                 other => return Err(refusal(other)),
             }
         }
-        let lengths: Vec<usize> = parts.lwes.iter().map(|part| part.len()).collect();
-        match self.exchange(Some(Request::Bootstrap { key: number, parts }), &lengths, limit)? {
+        self.prepared = Some(number);
+        Ok(())
+    }
+
+    /// Sends a batch under a key that is prepared. Batches are answered in their order.
+    pub(super) fn send(&mut self, key: &PreparedKey, parts: &Parts<'_>) -> io::Result<()> {
+        let request = Request::Bootstrap { key: key.number(), parts };
+        watched(&self.watchdog, self.limit, || request.write(&mut self.to))
+    }
+
+    /// The results of the first batch that is on its way: for each of its parts as many residues as it has.
+    pub(super) fn receive(&mut self, parts: &[usize]) -> io::Result<Vec<Vec<u64>>> {
+        match watched(&self.watchdog, self.limit, || Reply::read(&mut self.from, parts))? {
             Reply::Results(results) => Ok(results),
             other => Err(refusal(other)),
         }
     }
 
-    fn exchange(
-        &mut self,
-        request: Option<Request<'_>>,
-        parts: &[usize],
-        limit: Duration,
-    ) -> io::Result<Reply> {
-        // A watchdog that is gone has killed the worker: what follows fails by itself.
-        let _ = self.watchdog.send(Watch::Begin(limit));
-        let reply = (request.map_or(Ok(()), |request| request.write(&mut self.to)))
-            .and_then(|()| Reply::read(&mut self.from, parts));
-        let _ = self.watchdog.send(Watch::End);
-        reply
+    fn exchange(&mut self, request: Option<Request<'_>>, limit: Duration) -> io::Result<Reply> {
+        watched(&self.watchdog, limit, || {
+            request.map_or(Ok(()), |request| request.write(&mut self.to))?;
+            Reply::read(&mut self.from, &[])
+        })
     }
+}
+
+/// Does something with a worker that must end in this time.
+fn watched<T>(
+    watchdog: &Sender<Watch>,
+    limit: Duration,
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    // A watchdog that is gone has killed the worker: what follows fails by itself.
+    let _ = watchdog.send(Watch::Begin(limit));
+    let done = work();
+    let _ = watchdog.send(Watch::End);
+    done
 }
 
 impl Drop for Worker {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    io,
     sync::{
         Arc,
         mpsc::{self, Receiver, Sender, SyncSender},
@@ -18,8 +19,10 @@ use super::{
     messages::{LARGEST_BATCH, Parts},
 };
 
-/// How often a batch is given to a worker before it is given up.
+/// How often work is given to a worker before it is given up.
 const ATTEMPTS: usize = 2;
+/// Batches on their way: while one is computed, the results of the one before and the words of the one behind travel.
+const ON_THE_WAY: usize = 2;
 /// How long a worker that could not be restarted is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -36,6 +39,8 @@ pub(super) struct Work {
 pub(super) struct Job {
     pub(super) key: Arc<PreparedKey>,
     pub(super) work: Work,
+    /// How often it failed.
+    pub(super) failures: usize,
     /// Gets nothing where the device gave up.
     pub(super) done: SyncSender<Vec<u64>>,
 }
@@ -60,7 +65,7 @@ impl DeviceMetrics {
         );
         registry.register(
             "device_given_up",
-            "Batches that the device failed twice and the CPU computed",
+            "Requests' work that the device failed twice and the CPU computed",
             self.given_up.clone(),
         );
     }
@@ -80,8 +85,14 @@ impl Supervisor {
         let name = format!("{} ({hardware})", command.device());
         let (jobs, incoming) = mpsc::channel();
         let metrics = DeviceMetrics::default();
-        let keeper =
-            Keeper { command, worker: Some(worker), rested: Instant::now(), metrics: metrics.clone() };
+        let keeper = Keeper {
+            command,
+            worker: Some(worker),
+            rested: Instant::now(),
+            waiting: VecDeque::new(),
+            sent: VecDeque::new(),
+            metrics: metrics.clone(),
+        };
         thread::spawn(move || keeper.run(&incoming));
         Ok(Self { name, jobs, metrics })
     }
@@ -98,7 +109,7 @@ impl Supervisor {
     /// Does some work, together with others' of the same key that waits: the results. `None` where the device cannot.
     pub(super) fn bootstrap(&self, key: &Arc<PreparedKey>, work: Work) -> Option<Vec<u64>> {
         let (done, result) = mpsc::sync_channel(1);
-        self.jobs.send(Job { key: Arc::clone(key), work, done }).ok()?;
+        self.jobs.send(Job { key: Arc::clone(key), work, failures: 0, done }).ok()?;
         result.recv().ok()
     }
 }
@@ -109,75 +120,91 @@ struct Keeper {
     worker: Option<Worker>,
     /// From when on a worker may be started again.
     rested: Instant,
+    waiting: VecDeque<Job>,
+    /// Batches on their way, the first one first. All are of one key.
+    sent: VecDeque<Vec<Job>>,
     metrics: DeviceMetrics,
 }
 
 impl Keeper {
     fn run(mut self, incoming: &Receiver<Job>) {
-        let mut waiting = VecDeque::new();
         loop {
-            if waiting.is_empty() {
+            if self.waiting.is_empty() && self.sent.is_empty() {
                 match incoming.recv() {
-                    Ok(job) => waiting.push_back(job),
+                    Ok(job) => self.waiting.push_back(job),
                     Err(_) => return,
                 }
             }
-            waiting.extend(incoming.try_iter());
-            let jobs = next(&mut waiting);
-            self.compute(&jobs);
-        }
-    }
-
-    /// Computes jobs of one key as one batch.
-    fn compute(&mut self, jobs: &[Job]) {
-        let Some(key) = jobs.first().map(|job| Arc::clone(&job.key)) else { return };
-        let parts = parts(jobs.iter().map(|job| &job.work));
-        for _ in 0..ATTEMPTS {
-            if let Some(results) = self.attempt(&key, &parts) {
-                self.metrics.bootstraps.inc_by(parts.table_of.len() as u64);
-                self.metrics.batches.inc();
-                for (job, results) in jobs.iter().zip(results) {
-                    // Whoever waited may be gone.
-                    let _ = job.done.send(results);
-                }
-                return;
-            }
-        }
-        tracing::error!("a device failed twice on the same work: the CPU does it");
-        self.metrics.given_up.inc();
-    }
-
-    /// One try. Where it fails the worker is gone.
-    fn attempt(&mut self, key: &PreparedKey, parts: &Parts<'_>) -> Option<Vec<Vec<u64>>> {
-        if self.worker.is_none() {
-            self.restart();
-        }
-        match self.worker.as_mut()?.bootstrap(key, parts) {
-            Ok(results) => Some(results),
-            Err(error) => {
-                tracing::error!("a device's worker failed: {error}");
-                self.worker = None;
-                None
+            self.waiting.extend(incoming.try_iter());
+            let done = if self.may_send() { self.send() } else { self.receive() };
+            if let Err(error) = done {
+                self.fail(&error);
             }
         }
     }
 
-    fn restart(&mut self) {
-        if Instant::now() < self.rested {
-            return;
+    fn may_send(&self) -> bool {
+        let key = |job: &Job| job.key.number();
+        let going = self.sent.back().and_then(|jobs| jobs.first());
+        self.sent.len() < ON_THE_WAY
+            && self.waiting.front().is_some_and(|next| going.is_none_or(|going| key(going) == key(next)))
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        // On its way from here on: what fails takes it back.
+        let jobs = next(&mut self.waiting);
+        self.sent.push_back(jobs);
+        let worker = match &mut self.worker {
+            Some(worker) => worker,
+            None => self.worker.insert(restart(&self.command, &mut self.rested, &self.metrics)?),
+        };
+        let Some((jobs, first)) = self.sent.back().and_then(|jobs| Some((jobs, jobs.first()?))) else {
+            return Ok(());
+        };
+        worker.prepare(&first.key)?;
+        worker.send(&first.key, &parts(jobs.iter().map(|job| &job.work)))
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let Some((worker, jobs)) = self.worker.as_mut().zip(self.sent.front()) else { return Ok(()) };
+        let lengths: Vec<usize> = jobs.iter().map(|job| job.work.lwes.len()).collect();
+        let results = worker.receive(&lengths)?;
+        self.metrics.batches.inc();
+        for (job, results) in self.sent.pop_front().into_iter().flatten().zip(results) {
+            self.metrics.bootstraps.inc_by(job.work.table_of.len() as u64);
+            // Whoever waited may be gone.
+            let _ = job.done.send(results);
         }
-        match Worker::start(&self.command) {
-            Ok((worker, _)) => {
-                tracing::warn!("a device's worker was started again");
-                self.metrics.restarts.inc();
-                self.worker = Some(worker);
-            }
-            Err(why) => {
-                tracing::error!("a device's worker could not be started again: {why}");
-                self.rested = Instant::now() + PAUSE;
+        Ok(())
+    }
+
+    /// The worker is gone, and what was on its way waits again, but for what has failed too often.
+    fn fail(&mut self, error: &io::Error) {
+        tracing::error!("a device's worker failed: {error}");
+        self.worker = None;
+        for mut job in self.sent.drain(..).flatten().collect::<Vec<_>>().into_iter().rev() {
+            job.failures += 1;
+            if job.failures < ATTEMPTS {
+                self.waiting.push_front(job);
+            } else {
+                tracing::error!("a device failed twice on the same work: the CPU does it");
+                self.metrics.given_up.inc();
             }
         }
     }
+}
+
+fn restart(command: &Command, rested: &mut Instant, metrics: &DeviceMetrics) -> io::Result<Worker> {
+    if Instant::now() < *rested {
+        return Err(io::Error::other("it could not be started again a moment ago"));
+    }
+    let (worker, _) = Worker::start(command).map_err(|why| {
+        *rested = Instant::now() + PAUSE;
+        io::Error::other(why)
+    })?;
+    tracing::warn!("a device's worker was started again");
+    metrics.restarts.inc();
+    Ok(worker)
 }
 
 /// Works as one batch. Requests to one model want the same tables, which go once.

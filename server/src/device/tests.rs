@@ -65,7 +65,7 @@ fn jobs_of_one_key_go_together_as_far_as_a_batch_goes_and_others_keep_their_orde
     let (one, other) = (key(), key());
     let job = |key: &Arc<PreparedKey>, size: usize| {
         let work = Work { table_of: vec![0; size], ..Work::default() };
-        Job { key: Arc::clone(key), work, done: mpsc::sync_channel(1).0 }
+        Job { key: Arc::clone(key), work, failures: 0, done: mpsc::sync_channel(1).0 }
     };
     let mut waiting = VecDeque::from([
         job(&one, 10),

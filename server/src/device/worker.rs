@@ -1,6 +1,10 @@
 //! The worker: a process that holds a device and computes what comes in.
 
-use std::io::{self, BufReader, BufWriter, Write};
+use std::{
+    io::{self, BufReader, BufWriter},
+    sync::mpsc,
+    thread,
+};
 
 use clap::Args;
 use tiresias_keys::BootstrapParameters;
@@ -60,12 +64,11 @@ trait Engine {
 
 /// Serves a gateway over standard input and output until it is gone.
 pub fn work(args: &WorkerArgs) -> Result<(), WorkerError> {
-    let mut out = BufWriter::new(io::stdout().lock());
     let refused = match args.device {
-        DeviceChoice::CpuWorker => return serve(cpu::Cpu::new(), args.key_bytes, &mut out),
+        DeviceChoice::CpuWorker => return serve(cpu::Cpu::new(), args.key_bytes),
         #[cfg(feature = "gpu")]
         DeviceChoice::Cuda(ordinal) => match cuda::Cuda::open(ordinal) {
-            Ok(engine) => return serve(engine, args.key_bytes, &mut out),
+            Ok(engine) => return serve(engine, args.key_bytes),
             Err(why) => why,
         },
         #[cfg(not(feature = "gpu"))]
@@ -75,45 +78,70 @@ pub fn work(args: &WorkerArgs) -> Result<(), WorkerError> {
         }
         DeviceChoice::Auto | DeviceChoice::Cpu => "a worker needs a device of its own".to_owned(),
     };
-    Ok(Reply::Failed(refused).write(&mut out)?)
+    Ok(Reply::Failed(refused).write(&mut io::stdout().lock())?)
 }
 
-fn serve(mut engine: impl Engine, key_bytes: Option<usize>, out: &mut impl Write) -> Result<(), WorkerError> {
-    let mut from = BufReader::with_capacity(1 << 16, io::stdin().lock());
-    Reply::Ready(engine.name()).write(out)?;
+/// This thread computes. One reads the next request meanwhile, and one writes the reply before.
+fn serve(mut engine: impl Engine, key_bytes: Option<usize>) -> Result<(), WorkerError> {
     let mut keys = Held::new(key_bytes.unwrap_or_else(|| engine.key_bytes()));
-    while let Some(received) = Received::read(&mut from)? {
-        let reply = match received {
-            Received::Has { key } => {
-                if keys.get(key).is_some() {
-                    Reply::Yes
-                } else {
-                    Reply::No
-                }
+    let (received, requests) = mpsc::sync_channel(1);
+    let (replies, replied) = mpsc::sync_channel::<Reply>(1);
+    let reading = thread::spawn(move || {
+        let mut from = BufReader::with_capacity(1 << 16, io::stdin().lock());
+        while let Some(request) = Received::read(&mut from)? {
+            if received.send(request).is_err() {
+                break;
             }
-            Received::Load { key, parameters, rotation, keyswitch } => {
-                let bytes = 8 * rotation.len() + 4 * keyswitch.len();
-                keys.make_room(bytes);
-                let loaded = BootstrapParameters::by_code(parameters)
-                    .map_err(|error| error.to_string())
-                    .and_then(|parameters| engine.load(parameters, rotation, keyswitch));
-                match loaded {
-                    Ok(loaded) => {
-                        keys.insert(key, loaded, bytes);
-                        Reply::Yes
-                    }
-                    Err(why) => Reply::Failed(why),
-                }
-            }
-            Received::Bootstrap { key, batch } => {
-                let key = keys.get(key).ok_or_else(|| "the key is not here".to_owned());
-                match key.and_then(|key| engine.bootstrap(key, &batch)) {
-                    Ok(results) => Reply::Results(vec![results]),
-                    Err(why) => Reply::Failed(why),
-                }
-            }
-        };
-        reply.write(out)?;
+        }
+        Ok::<_, io::Error>(())
+    });
+    let writing = thread::spawn(move || {
+        let mut to = BufWriter::new(io::stdout().lock());
+        replied.into_iter().try_for_each(|reply| reply.write(&mut to))
+    });
+    let name = engine.name();
+    let replies_to = requests.into_iter().map(|request| reply(&mut engine, &mut keys, request));
+    for reply in std::iter::once(Reply::Ready(name)).chain(replies_to) {
+        if replies.send(reply).is_err() {
+            break;
+        }
+    }
+    drop(replies);
+    for thread in [reading, writing] {
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     }
     Ok(())
+}
+
+fn reply<E: Engine>(engine: &mut E, keys: &mut Held<E::Key>, request: Received) -> Reply {
+    match request {
+        Received::Has { key } => {
+            if keys.get(key).is_some() {
+                Reply::Yes
+            } else {
+                Reply::No
+            }
+        }
+        Received::Load { key, parameters, rotation, keyswitch } => {
+            let bytes = 8 * rotation.len() + 4 * keyswitch.len();
+            keys.make_room(bytes);
+            let loaded = BootstrapParameters::by_code(parameters)
+                .map_err(|error| error.to_string())
+                .and_then(|parameters| engine.load(parameters, rotation, keyswitch));
+            match loaded {
+                Ok(loaded) => {
+                    keys.insert(key, loaded, bytes);
+                    Reply::Yes
+                }
+                Err(why) => Reply::Failed(why),
+            }
+        }
+        Received::Bootstrap { key, batch } => {
+            let key = keys.get(key).ok_or_else(|| "the key is not here".to_owned());
+            match key.and_then(|key| engine.bootstrap(key, &batch)) {
+                Ok(results) => Reply::Results(vec![results]),
+                Err(why) => Reply::Failed(why),
+            }
+        }
+    }
 }
