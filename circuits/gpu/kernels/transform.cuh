@@ -24,10 +24,12 @@ __device__ __forceinline__ int index_a(int t, int r) { return t + 128 * r; }
 __device__ __forceinline__ int index_b(int t, int r) { return 128 * (t >> 3) + (t & 7) + 8 * r; }
 __device__ __forceinline__ int index_c(int t, int r) { return 16 * t + r; }
 
-// The 128 threads of one polynomial.
+// Waits for the 128 threads of one polynomial.
+#ifndef EMULATED
 __device__ __forceinline__ void team_sync(int team) {
   asm volatile("bar.sync %0, 128;" ::"r"(team + 1) : "memory");
 }
+#endif
 
 __device__ __forceinline__ void centre_all(double (&x)[REGISTERS]) {
 #pragma unroll
