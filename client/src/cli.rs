@@ -20,7 +20,7 @@ pub use enroll::EnrollArgs;
 pub use evidence::{EvidenceArgs, TrustArgs};
 pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
-pub use gateway::{ApprovalArgs, GatewayArgs, NetworkArgs, ProxyUrl};
+pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
 pub use verify::VerifyArgs;

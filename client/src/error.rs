@@ -100,19 +100,6 @@ pub enum Error {
     /// The card is another than the one whose id the gateway announced.
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
-    /// A model that the clinic's council has not approved.
-    #[error(
-        "the model is not approved: {why} ({signed} signatures of {required} that --approver and --approvals ask for); nothing was \
-         sent to it: ask the model's owner"
-    )]
-    NotApproved {
-        /// What is missing.
-        why: &'static str,
-        /// Right signatures of named approvers.
-        signed: usize,
-        /// Signatures that are asked for.
-        required: usize,
-    },
     /// The gateway serves another card than the pinned one.
     #[error(
         "the gateway serves another circuit card than --card: ask its operator why, then fetch the new card"
@@ -329,7 +316,6 @@ impl Error {
             Self::Interrupted => "interrupted",
             Self::Protocol(_) => "protocol",
             Self::CardId => "card_id",
-            Self::NotApproved { .. } => "not_approved",
             Self::OtherCard => "other_card",
             Self::Pinned => "model_pinned",
             Self::Replaced(_) => "model_replaced",

@@ -34,7 +34,6 @@ pub use folder::Folder;
 pub use ledger::Ledger;
 pub use lineage::Lineage;
 pub use source::LogSource;
-pub(crate) use trust::read_keys;
 pub use trust::{LogTrust, Signed};
 
 /// What a receipt, a checkpoint or a log is worth. The worst is the greatest.

@@ -23,7 +23,6 @@ use hyper::{
 };
 use serde::Deserialize;
 use tiresias_circuits::card::MAXIMUM_CARD_BYTES;
-use tiresias_evidence::{model_card::MAXIMUM_MODEL_CARD_BYTES, note::MAXIMUM_NOTE_BYTES};
 
 use self::{
     dial::Dialer,
@@ -34,16 +33,12 @@ use self::{
 use crate::{
     Error, Model,
     cli::{GatewayArgs, NetworkArgs},
-    council::Council,
     error::Refusal,
     oip::{self, Answer, Body},
-    output,
     stop::Stop,
 };
 
 const MAXIMUM_METADATA_BYTES: usize = 64 << 10;
-/// A model card in JSON, whose characters may each take six bytes there, and a note.
-const MAXIMUM_APPROVAL_BYTES: usize = 6 * MAXIMUM_MODEL_CARD_BYTES + MAXIMUM_NOTE_BYTES;
 
 /// A way to one gateway: a connection that is opened again where need be, and the circuit cards seen on it.
 pub struct Connection {
@@ -54,8 +49,6 @@ pub struct Connection {
     timeout: Duration,
     retries: u32,
     stop: Stop,
-    /// Who must have approved a model.
-    council: Option<Council>,
     /// By path. A card's id is its ETag.
     cards: BTreeMap<String, Arc<Model>>,
 }
@@ -83,10 +76,8 @@ impl Connection {
         stop: Stop,
     ) -> Result<Self, Error> {
         let dialer = Dialer::new(gateway, network)?;
-        let council = network.map(|network| Council::read(&network.approval)).transpose()?.flatten();
         let wire = Wire::over(dialer.dial(&stop).await?).await?;
         Ok(Self {
-            council,
             dialer,
             wire: Some(wire),
             has_certificate: gateway.cert.is_some(),
@@ -97,8 +88,8 @@ impl Connection {
         })
     }
 
-    /// Fetches and checks the circuit card of a model, the newest version's where none is given, and that it is approved where
-    /// the options ask for that. A card that was fetched before is fetched again only if the gateway has another one now.
+    /// Fetches and checks the circuit card of a model, the newest version's where none is given. A card that was
+    /// fetched before is fetched again only if the gateway has another one now.
     pub async fn fetch_model(&mut self, name: &str, version: Option<u32>) -> Result<Arc<Model>, Error> {
         tiresias_circuits::card::check_name(name)?;
         let path = format!("{}/config", model_path(name, version));
@@ -116,25 +107,15 @@ impl Connection {
         if model.card().name() != name || version.is_some_and(|version| version != model.card().version()) {
             return Err(Error::Protocol("the card is another model's than the one asked for"));
         }
-        self.check_approval(&model).await?;
         let model = Arc::new(model);
         self.cards.insert(path, Arc::clone(&model));
         Ok(model)
-    }
-
-    async fn check_approval(&mut self, model: &Model) -> Result<(), Error> {
-        let Some(council) = self.council.clone() else { return Ok(()) };
-        let path = format!("{}/approval", model_path(model.card().name(), Some(model.card().version())));
-        let shown = self.file(&path, MAXIMUM_APPROVAL_BYTES).await?;
-        output::note_approved(model, &council.check(model, shown.as_deref())?);
-        Ok(())
     }
 
     /// Checks that the gateway serves exactly this card.
     pub async fn expect_model(&mut self, model: Model) -> Result<Arc<Model>, Error> {
         let (name, version) = (model.card().name().to_owned(), model.card().version());
         let path = format!("{}/config", model_path(&name, Some(version)));
-        self.check_approval(&model).await?;
         let model = Arc::new(model);
         self.cards.insert(path, Arc::clone(&model));
         let served = self.fetch_model(&name, Some(version)).await?;

@@ -14,7 +14,7 @@
 //!
 //! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read.
 //! 2. [`oip`]: Open Inference Protocol bodies.
-//! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys. `council`: whose approval of a model is asked for.
+//! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
@@ -31,7 +31,6 @@ pub mod canaries;
 pub mod cli;
 mod clock;
 pub mod commands;
-mod council;
 pub mod diagnosis;
 pub mod enroll;
 pub mod error;

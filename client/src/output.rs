@@ -218,16 +218,6 @@ pub(crate) fn note_canaries(canaries: usize, combinations: usize) {
     let _ = writeln!(io::stderr(), "tiresias: note[canaries]: all answered as they must be: {counts}");
 }
 
-/// Says who has approved a model.
-pub(crate) fn note_approved(model: &Model, signers: &[&str]) {
-    let (name, version) = (model.card().name(), model.card().version());
-    let _ = writeln!(
-        io::stderr(),
-        "tiresias: note[approved]: {name} version {version}, by {}",
-        signers.join(", ")
-    );
-}
-
 /// Says where the results of an unfinished run lie.
 pub(crate) fn note_unfinished(part: &Path, done: usize, rows: usize) {
     let part = part.display();

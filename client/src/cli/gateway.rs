@@ -49,24 +49,6 @@ pub struct NetworkArgs {
     /// and encrypted bytes. Other users of this machine can see a password on the command line: prefer the variable.
     #[arg(long, value_name = "URL")]
     pub proxy: Option<ProxyUrl>,
-    /// Whose approval a model needs
-    #[command(flatten)]
-    pub approval: ApprovalArgs,
-}
-
-/// Whose approval a model needs before anything is sent to it.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Approval")]
-pub struct ApprovalArgs {
-    /// The key of a member of the council that approves models, `name+id+base64` as `tiresias-gateway approve` prints it, or a
-    /// file with one a line
-    ///
-    /// Nothing is sent to a model whose circuit card, weights and model card these have not signed.
-    #[arg(long, value_name = "KEY|FILE")]
-    pub approver: Vec<String>,
-    /// How many of the named members must have signed; all of them by default
-    #[arg(long, value_name = "K", requires = "approver")]
-    pub approvals: Option<usize>,
 }
 
 /// A proxy's URL, which may hold a password: it is never shown.

@@ -79,7 +79,7 @@ impl<'a> LogSource<'a> {
             Self::Directory(directory) => read_file(&directory.join(path), limit as u64),
             Self::Server { connection, below } => {
                 // Boxed, or the futures of all that read a log would hold that of a request, several times.
-                Box::pin(connection.file(&format!("{below}/{path}"), limit)).await
+                Box::pin(connection.log_file(&format!("{below}/{path}"), limit)).await
             }
         };
         read.map_err(|error| Fault::Unread(error.to_string()))

@@ -111,8 +111,7 @@ impl LogTrust {
 }
 
 /// A key by its text, or the keys in a file, one a line. Empty lines and those that begin with # are passed over.
-/// The keys that an option names: one, or those of a file, one a line.
-pub(crate) fn read_keys(named: &str) -> Result<Vec<NoteVerifier>, Error> {
+fn read_keys(named: &str) -> Result<Vec<NoteVerifier>, Error> {
     if let Ok(key) = NoteVerifier::parse(named) {
         return Ok(vec![key]);
     }
