@@ -240,6 +240,17 @@ pub enum Error {
     /// A witness could not be opened or run.
     #[error(transparent)]
     Witness(#[from] crate::witness::Error),
+    /// An audit that found something, or whose controls did not hit.
+    #[error("the audit failed: {finding}; the evidence is in {page}", page = page.display())]
+    AuditFailed {
+        /// The first thing that is wrong.
+        finding: String,
+        /// What explains it.
+        page: PathBuf,
+    },
+    /// An audit that could not be done.
+    #[error("the audit could not be done: {0}")]
+    Audit(String),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -338,6 +349,8 @@ impl Error {
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
             Self::Witness(error) => error.code(),
+            Self::AuditFailed { .. } => "audit_failed",
+            Self::Audit(_) => "audit",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

@@ -12,7 +12,7 @@ mod patience;
 mod payload;
 mod proxy;
 mod socket;
-mod tls;
+pub(crate) mod tls;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
