@@ -115,10 +115,8 @@ pub enum Command {
     /// every encoding; each search has a control that must hit. Also: the symbols of its program, its system calls and open
     /// files, its receipts and log, what it is built from. Exit code 0: all was done and nothing found; 1: something was found,
     /// or a control did not hit; 3: nothing was found, and not everything could be looked at. Linux alone.
-    #[command(
-        override_usage = "tiresias audit [OPTIONS] --out <DIR>\n       \
-                          tiresias audit [OPTIONS] --out <DIR> --gateway <URL> --model <NAME> [--pid <PID>] [--gateway-files <PATH>...]"
-    )]
+    #[command(override_usage = "tiresias audit [OPTIONS] --out <DIR>\n       \
+                          tiresias audit [OPTIONS] --out <DIR> --gateway <URL> --model <NAME> [--pid <PID>] [--gateway-files <PATH>...]")]
     Audit(Box<AuditArgs>),
     /// Print completions for a shell
     Completions {

@@ -28,6 +28,8 @@ mod tests {
 
     #[test]
     fn no_path_of_the_machine_is_in_it() {
-        assert!(!SBOM.contains("/home") && !SBOM.contains("file:") && !SBOM.contains(env!("CARGO_MANIFEST_DIR")));
+        assert!(
+            !SBOM.contains("/home") && !SBOM.contains("file:") && !SBOM.contains(env!("CARGO_MANIFEST_DIR"))
+        );
     }
 }

@@ -154,7 +154,10 @@ mod tests {
         let check = check.concluded();
         assert_eq!(check.status, Status::Failed);
         let wrong = check.first_wrong().unwrap();
-        assert_eq!(wrong, "memory: the control did not hit, so the search shows nothing: the gateway's memory");
+        assert_eq!(
+            wrong,
+            "memory: the control did not hit, so the search shows nothing: the gateway's memory"
+        );
         let mut check = new();
         check.find("features as one f64", "process 7");
         check.find("features as one f64", "process 7");

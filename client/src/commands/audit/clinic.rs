@@ -24,7 +24,8 @@ impl Clinic {
         receipts: &Path,
         gone_wrong: &Path,
     ) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Audit(format!("the clinic's process did not start: {error}"));
+        let failed =
+            |error: std::io::Error| Error::Audit(format!("the clinic's process did not start: {error}"));
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
         for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
             command.env_remove(name);
@@ -47,7 +48,8 @@ impl Clinic {
     /// Waits for its end, which must be a good one.
     pub(super) async fn ended(&mut self, gone_wrong: &Path) -> Result<(), Error> {
         let status = self.child.wait().await;
-        let status = status.map_err(|error| Error::Audit(format!("the clinic's process was lost: {error}")))?;
+        let status =
+            status.map_err(|error| Error::Audit(format!("the clinic's process was lost: {error}")))?;
         if status.success() {
             return Ok(());
         }

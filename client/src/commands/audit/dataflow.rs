@@ -42,6 +42,10 @@ const JSON: [(&str, &str); 8] = [
     ("outputs[].parameters.binary_data", "always the same word"),
 ];
 
+/// A request with a header and a value of which the protocol knows nothing.
+const PLANTED: &[u8] = b"POST / HTTP/1.1\r\nx-planted: 1\r\ncontent-length: 22\r\n\
+    inference-header-content-length: 22\r\n\r\n{\"planted\":{\"name\":1}}";
+
 /// A field of what the clinic sent.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Field {
@@ -95,13 +99,30 @@ impl Flow {
         if known != self.total && self.unknown.is_empty() {
             check.find(format!("{} bytes of no field", self.total.abs_diff(known)), "requests inside TLS");
         }
+        let mut planted = Self::default();
+        planted.read(PLANTED);
+        let named = |what: &str| planted.unknown.iter().any(|unknown| unknown.contains(what));
+        check.control(
+            "a header that the protocol does not have: in a request that has one",
+            named("x-planted"),
+        );
+        check.control(
+            "a value that the protocol does not have: in a body that has one",
+            named("planted.name"),
+        );
     }
 
     fn head(&mut self, head: &str) -> Lengths {
         let mut lengths = Lengths::default();
         let mut lines = head.split_inclusive("\r\n");
         let first = lines.next().unwrap_or_default();
-        self.add(0, "HTTP", "method and path", first.len(), "which model and version, or which file of the log");
+        self.add(
+            0,
+            "HTTP",
+            "method and path",
+            first.len(),
+            "which model and version, or which file of the log",
+        );
         for line in lines {
             let Some((name, value)) = line.trim_end().split_once(": ") else {
                 self.add(0, "HTTP", "end of the head", line.len(), "nothing");
@@ -143,7 +164,13 @@ impl Flow {
             let Some((element, rest)) = oip::split_element(binary) else {
                 return self.unknown.push("an element that ends early".to_owned());
             };
-            self.add(3, "tensor", "length of an element", 4, "the size of a frame, the same for all of a model");
+            self.add(
+                3,
+                "tensor",
+                "length of an element",
+                4,
+                "the size of a frame, the same for all of a model",
+            );
             self.frame(element);
             binary = rest;
         }
@@ -169,7 +196,13 @@ impl Flow {
             }
         }
         let polynomials = frame.len() - HEAD - TAIL;
-        self.add(5, "frame", "72 on: polynomials b", polynomials, "ciphertexts: nothing without the secret key");
+        self.add(
+            5,
+            "frame",
+            "72 on: polynomials b",
+            polynomials,
+            "ciphertexts: nothing without the secret key",
+        );
     }
 
     fn add(&mut self, order: u8, part: &'static str, field: &str, bytes: usize, tells: &str) {
@@ -243,10 +276,13 @@ mod tests {
     #[test]
     fn the_documents_table_is_read() {
         let rows = rows(WIRE, REQUEST);
-        let fixed: usize = rows.iter().filter_map(|row| {
-            row.offset.parse::<usize>().ok()?;
-            row.length.parse::<usize>().ok()
-        }).sum();
+        let fixed: usize = rows
+            .iter()
+            .filter_map(|row| {
+                row.offset.parse::<usize>().ok()?;
+                row.length.parse::<usize>().ok()
+            })
+            .sum();
         assert_eq!(fixed, HEAD, "the fixed fields are all in front of the polynomials");
         assert_eq!(rows.iter().filter(|row| row.offset.starts_with("end")).count(), 2);
     }
@@ -262,8 +298,14 @@ mod tests {
     fn what_the_protocol_does_not_have_is_named_and_never_quoted() {
         for (sent, unknown) in [
             ("GET / HTTP/1.1\r\nx-patient: secret\r\n\r\n", "header x-patient"),
-            ("POST / HTTP/1.1\r\ncontent-length: 20\r\ninference-header-content-length: 20\r\n\r\n{\"patient\":\"secret\"}", "JSON value patient"),
-            ("POST / HTTP/1.1\r\ncontent-length: 10\r\ninference-header-content-length: 2\r\n\r\n{}\x04\0\0\0secr", "no whole frame"),
+            (
+                "POST / HTTP/1.1\r\ncontent-length: 20\r\ninference-header-content-length: 20\r\n\r\n{\"patient\":\"secret\"}",
+                "JSON value patient",
+            ),
+            (
+                "POST / HTTP/1.1\r\ncontent-length: 10\r\ninference-header-content-length: 2\r\n\r\n{}\x04\0\0\0secr",
+                "no whole frame",
+            ),
             ("secret", "no request"),
         ] {
             let (_, check) = judged(sent.as_bytes());

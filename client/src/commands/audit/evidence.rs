@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tiresias_evidence::receipt::MAXIMUM_RECEIPT_BYTES;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::check::Check;
@@ -10,7 +11,8 @@ use crate::{
     Error,
     cli::{AuditArgs, GatewayArgs, TrustArgs},
     commands::verify::receipts::judge,
-    evidence::{Fault, Judgement, LogSource, LogTrust, Signed, Verdict, whole},
+    evidence::{Examined, Expected, Fault, Judgement, LogSource, LogTrust, Signed, Verdict, whole},
+    files,
     http::Connection,
 };
 
@@ -35,7 +37,8 @@ pub(super) async fn verify(
 ) -> Result<Vec<Line>, Error> {
     let trust = TrustArgs { log_key: log_keys.to_vec(), ..args.trust.clone() };
     let Some(trust) = LogTrust::read(&trust)? else {
-        check.missing = Some("no log key was named: --log-key, as `tiresias-gateway log key` prints it".into());
+        check.missing =
+            Some("no log key was named: --log-key, as `tiresias-gateway log key` prints it".into());
         return Ok(Vec::new());
     };
     let mut connection = Connection::open(gateway).await?;
@@ -66,6 +69,13 @@ pub(super) async fn verify(
     if let Some((_, _, judgement)) = judged.receipts.first() {
         check.fact("Why", &judgement.reason);
     }
+    let changed = judged.receipts.first().and_then(|(path, _, _)| changed(path));
+    check.control(
+        "a receipt of this run with one digit changed: is INVALID",
+        changed.is_some_and(|text| {
+            Examined::new(Some(&text), &trust, &Expected::default()).judge(&trust, None).is_invalid()
+        }),
+    );
     match log(&mut source, &trust, largest).await {
         Ok(signed) => {
             check.fact("Log", &signed.checkpoint.origin);
@@ -74,7 +84,8 @@ pub(super) async fn verify(
         }
         Err(fault) => check.find(format!("an INVALID log: {fault}"), "the log at the gateway"),
     }
-    let lines = judged.receipts.into_iter().map(|(path, _, judgement)| Line { receipt: name(&path), judgement });
+    let lines =
+        judged.receipts.into_iter().map(|(path, _, judgement)| Line { receipt: name(&path), judgement });
     Ok(lines.collect())
 }
 
@@ -93,6 +104,15 @@ async fn log(source: &mut LogSource<'_>, trust: &LogTrust, least: u64) -> Result
     };
     whole::recompute(source, &signed.checkpoint, |_| {}).await?;
     Ok(signed)
+}
+
+/// A receipt with another digit in its proof, which is Base64.
+fn changed(path: &Path) -> Option<String> {
+    let text = String::from_utf8(files::read(path, MAXIMUM_RECEIPT_BYTES as u64).ok()?).ok()?;
+    let (before, behind) = text.split_once("\nextra ")?;
+    let first = behind.chars().next()?;
+    let other = if first == 'A' { 'B' } else { 'A' };
+    Some(format!("{before}\nextra {other}{}", behind.get(first.len_utf8()..)?))
 }
 
 /// A file's place in the audit's folder.

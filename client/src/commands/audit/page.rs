@@ -77,7 +77,8 @@ fn summary(page: &mut String, audit: &Audit) {
         );
     }
     page.push_str("</tbody></table></div>\n");
-    let _ = writeln!(page, "<p class=\"note\">All of it for programs: {}</p>\n</section>", link("audit.json"));
+    let _ =
+        writeln!(page, "<p class=\"note\">All of it for programs: {}</p>\n</section>", link("audit.json"));
 }
 
 fn limits(page: &mut String, audit: &Audit) {
@@ -108,7 +109,8 @@ fn section(page: &mut String, audit: &Audit, check: &Check) {
     if !check.findings.is_empty() {
         page.push_str("<ul class=\"findings\">\n");
         for finding in &check.findings {
-            let _ = writeln!(page, "<li>{} in <code>{}</code></li>", text(&finding.what), text(&finding.place));
+            let _ =
+                writeln!(page, "<li>{} in <code>{}</code></li>", text(&finding.what), text(&finding.place));
         }
         page.push_str("</ul>\n");
     }
@@ -216,7 +218,12 @@ fn mapping(page: &mut String, audit: &Audit, law: &str, rules: &[Rule]) {
         };
         beside(page, &shows, rule.does_not_show);
         let links = rule.checks.iter().filter_map(|id| of(&id)).map(|check| {
-            format!("<a href=\"#{}\">{}</a> ({})", check.id, text(check.title), link(&format!("{}.json", check.id)))
+            format!(
+                "<a href=\"#{}\">{}</a> ({})",
+                check.id,
+                text(check.title),
+                link(&format!("{}.json", check.id))
+            )
         });
         let links: Vec<String> = links.collect();
         if !links.is_empty() {

@@ -77,10 +77,15 @@ pub(super) fn symbols(folder: &Folder, programs: &[Program]) -> Result<Check, Er
     let own = fs::read("/proc/self/exe").ok().and_then(|own| Symbols::read(&own).ok());
     for does in ["decrypt", "encrypt"] {
         let has = |own: &Symbols| own.with(SECRET_KEY).any(|name| name.contains(does));
-        check.control(format!("code of {SECRET_KEY} that does {does}: in this client"), own.as_ref().is_some_and(has));
+        check.control(
+            format!("code of {SECRET_KEY} that does {does}: in this client"),
+            own.as_ref().is_some_and(has),
+        );
     }
     let check = match programs.is_empty() {
-        true => check.not_done("no process was named, or its program cannot be read: --pid, with the rights of its user"),
+        true => check.not_done(
+            "no process was named, or its program cannot be read: --pid, with the rights of its user",
+        ),
         false => check.concluded(),
     };
     folder.write_json("symbols.json", &json!({ "check": check, "found": found }))?;
@@ -151,9 +156,12 @@ pub(super) fn files(
     searches::files(&mut check, &mut places, &all, search);
     check.fact("Files", places.len());
     check.fact("Bytes", places.iter().map(|place| place.bytes).sum::<u64>());
-    let (forms, missed) =
-        searches::not_found_in_a_file(search, &std::env::temp_dir()).map_err(files::at(&std::env::temp_dir()))?;
-    check.control(format!("all {forms} forms of the canaries: in a file that was written with them"), missed.is_empty());
+    let (forms, missed) = searches::not_found_in_a_file(search, &std::env::temp_dir())
+        .map_err(files::at(&std::env::temp_dir()))?;
+    check.control(
+        format!("all {forms} forms of the canaries: in a file that was written with them"),
+        missed.is_empty(),
+    );
     let check = match (all.is_empty(), target.is_own() || !target.files.is_empty()) {
         (false, true) => check.concluded(),
         _ => check.not_done("no file or folder was named: --gateway-files, with its data folder and its log"),
@@ -193,7 +201,8 @@ pub(super) fn built_from(
         }
     };
     let check = match (components.is_empty(), looked_up) {
-        (true, _) => check.not_done("the build could not list its crates: build again where cargo can read its registry"),
+        (true, _) => check
+            .not_done("the build could not list its crates: build again where cargo can read its registry"),
         (false, true) => check.concluded(),
         (false, false) => check.listed(),
     };

@@ -87,7 +87,9 @@ struct Versions {
 pub(super) fn look_up(check: &mut Check, components: &mut [Component], database: &Path) -> Result<(), Error> {
     let crates = database.join("crates");
     if !crates.is_dir() {
-        return Err(Error::Usage("--advisory-db: a copy of the RustSec database, a folder with crates/ in it"));
+        return Err(Error::Usage(
+            "--advisory-db: a copy of the RustSec database, a folder with crates/ in it",
+        ));
     }
     let mut read = 0;
     for component in components {
@@ -161,11 +163,14 @@ mod tests {
     }
 
     fn advisory(more: &str, patched: &str) -> String {
-        format!("```toml\n[advisory]\nid = \"RUSTSEC-2099-0001\"\npackage = \"leaky\"\ndate = \"2099-01-01\"\n{more}\n[versions]\npatched = [{patched}]\n```\n\n# It leaks\n")
+        format!(
+            "```toml\n[advisory]\nid = \"RUSTSEC-2099-0001\"\npackage = \"leaky\"\ndate = \"2099-01-01\"\n{more}\n[versions]\npatched = [{patched}]\n```\n\n# It leaks\n"
+        )
     }
 
     fn leaky(version: &str) -> Vec<Component> {
-        let list = format!(r#"{{"components":[{{"name":"leaky","version":"{version}","scope":"required"}}]}}"#);
+        let list =
+            format!(r#"{{"components":[{{"name":"leaky","version":"{version}","scope":"required"}}]}}"#);
         components(&serde_json::from_str(&list).unwrap())
     }
 
@@ -181,7 +186,11 @@ mod tests {
             let (folder, mut components) = (database(&advisory(more, patched)), leaky(version));
             let mut check = Check::new("sbom", "", "", "");
             look_up(&mut check, &mut components, folder.path()).unwrap();
-            assert_eq!((check.findings.len(), components[0].advisories.len()), (findings, noted), "{version}");
+            assert_eq!(
+                (check.findings.len(), components[0].advisories.len()),
+                (findings, noted),
+                "{version}"
+            );
         }
         let mut check = Check::new("sbom", "", "", "");
         look_up(&mut check, &mut leaky("1.0.0"), database("no advisory").path()).unwrap();

@@ -28,7 +28,13 @@ pub(super) fn note(check: &mut Check, places: &mut Vec<Place>, place: &str, foun
 }
 
 /// Looks through the memory of a process and of all below it.
-pub(super) fn memory_of(check: &mut Check, places: &mut Vec<Place>, process: u32, when: &str, search: &Search) {
+pub(super) fn memory_of(
+    check: &mut Check,
+    places: &mut Vec<Place>,
+    process: u32,
+    when: &str,
+    search: &Search,
+) {
     let family = processes::family(process).unwrap_or_else(|_| vec![process]);
     for process in family {
         let place = format!("the memory of process {process}, {when}");

@@ -77,10 +77,8 @@ pub(super) async fn run(
     }
 
     // Now the client has features and keys, and the gateway has the request and has answered it.
-    let keys = memory::kept_out_of_dumps(clinic.process()).map_err(|source| Error::Io {
-        path: format!("/proc/{}/smaps", clinic.process()).into(),
-        source,
-    })?;
+    let keys = memory::kept_out_of_dumps(clinic.process())
+        .map_err(|source| Error::Io { path: format!("/proc/{}/smaps", clinic.process()).into(), source })?;
     let search = Search::new(patients.canaries(&model, &keys.concat())?);
     let mut places = Vec::new();
     client_control(&mut memory, clinic.process(), &search);
@@ -132,7 +130,8 @@ async fn plant(
     let relay = Relay::start(&target.gateway, work, "control").await?;
     let connector = TlsConnector::from(std::sync::Arc::new(tls::config(&relay.as_gateway())?));
     let port: u16 = relay.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
-    let broken = |error: std::io::Error| Error::Audit(format!("the control request could not be sent: {error}"));
+    let broken =
+        |error: std::io::Error| Error::Audit(format!("the control request could not be sent: {error}"));
     let forms: Vec<(&str, &str)> =
         search.samples().iter().filter(|(_, form, _)| is_planted(form)).map(|s| (s.0, s.1)).collect();
     let (mut missing, mut open) = (forms.clone(), Vec::new());
@@ -163,10 +162,12 @@ async fn plant(
     let passed: Vec<u8> = conversations.iter().flat_map(|passed| passed.asked.bytes()).collect();
     let found = search.bytes(&passed);
     for (what, form) in &forms {
-        let control = format!("another patient's {what} as {form}, sent in clear: in the requests inside TLS");
+        let control =
+            format!("another patient's {what} as {form}, sent in clear: in the requests inside TLS");
         wire.control(control, found.has(what, form));
         if target.process.is_some() {
-            let control = format!("another patient's {what} as {form}, sent in clear: in the gateway's memory");
+            let control =
+                format!("another patient's {what} as {form}, sent in clear: in the gateway's memory");
             memory.control(control, !missing.contains(&(*what, *form)));
         }
     }
@@ -175,7 +176,10 @@ async fn plant(
     let protocol = "http/1.1";
     public.text("protocol", protocol).map_err(|_| Error::Protocol("a name that is too short"))?;
     let shows = Search::new(public).bytes(&network).has("protocol", "UTF-8");
-    wire.control(format!("the name {protocol}, which TLS sends in clear: in the bytes of the network"), shows);
+    wire.control(
+        format!("the name {protocol}, which TLS sends in clear: in the bytes of the network"),
+        shows,
+    );
     let hidden = search.bytes(&network);
     for (what, form) in hidden.hits() {
         wire.find(format!("{what} as {form}, which TLS has to hide"), "bytes of the network to the gateway");

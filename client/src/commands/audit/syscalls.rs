@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn other_text_is_passed_over() {
-        for text in ["", "\n", "x", "1 (", "1 =)(", "é 1(", "1 <... openat resumed>) = 3</a>", "1 openat(\"a\") = 3<"] {
+        for text in
+            ["", "\n", "x", "1 (", "1 =)(", "é 1(", "1 <... openat resumed>) = 3</a>", "1 openat(\"a\") = 3<"]
+        {
             let trace = Trace::read_from(text);
             assert!(trace.read.is_empty() && trace.written.is_empty(), "{text}");
         }

@@ -74,7 +74,9 @@ impl Target {
         process.import(WDBC.name, WDBC.head, &data::to_csv(&training), PolicyArg::Scores).await?;
         let trace = strace.as_ref().map(|_| folder.join("syscalls.txt"));
         let gateway = match (strace, &trace) {
-            (Some(strace), Some(trace)) => process.serve_as(|program| traced(&strace, trace, program)).await?,
+            (Some(strace), Some(trace)) => {
+                process.serve_as(|program| traced(&strace, trace, program)).await?
+            }
             _ => process.serve().await?,
         };
         let certificate = |name| Some(gateway.certificate(name));
@@ -122,6 +124,7 @@ fn find_strace() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let mut programs = std::env::split_paths(&path).map(|directory| directory.join("strace"));
     let strace = programs.find(|program| program.is_file())?;
-    let tried = Plain::new(&strace).args(["-D", "-f", "-q", "-o", "/dev/null", "--", "true"]).output().ok()?;
+    let tried =
+        Plain::new(&strace).args(["-D", "-f", "-q", "-o", "/dev/null", "--", "true"]).output().ok()?;
     tried.status.success().then_some(strace)
 }

@@ -89,7 +89,11 @@ impl GatewayProcess {
     }
 
     /// What the clear twin says, which the model owner can compute and the demo compares with.
-    pub(in crate::commands) async fn clear_answers(&self, name: &str, features: &str) -> Result<Vec<ClearAnswer>, Error> {
+    pub(in crate::commands) async fn clear_answers(
+        &self,
+        name: &str,
+        features: &str,
+    ) -> Result<Vec<ClearAnswer>, Error> {
         let features = self.write("features.csv", features.as_bytes())?;
         let repository = self.directory.join("models");
         let output = self
