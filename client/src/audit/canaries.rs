@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn one_number_is_found_however_many_digits_are_written() {
-        for value in [0.737_482_936_489_237_4, 1234.567_891_234_567_8, -0.001_234_567_891_234_567_8] {
+        for value in [0.737_482_936_489_237_4, 1_234.567_891_234_567_8, -0.001_234_567_891_234_567_8] {
             let number = || of(|canaries| canaries.number("feature", value));
             assert_eq!(forms(number(), &value.to_be_bytes()), ["one f64, big endian"]);
             for text in [format!("x={value}"), format!("[{value:?}]"), format!("{value:.14}")] {

@@ -71,6 +71,7 @@ pub(crate) fn run() {
         thread::spawn(move || pass(forth, back, || {}));
         thread::spawn(move || pass(gateway, client, || take(&leak, &data)));
     }
+    real.wait().unwrap();
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, before: impl Fn()) {
