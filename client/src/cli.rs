@@ -1,5 +1,6 @@
 //! The command line of `tiresias`.
 
+mod approvers;
 mod audit;
 mod canaries;
 mod demo;
@@ -15,6 +16,7 @@ mod witness;
 
 use clap::{Parser, Subcommand};
 
+pub use approvers::ApproverArgs;
 pub use audit::{AuditArgs, RunningArgs};
 pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};

@@ -107,7 +107,7 @@ pub enum Error {
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
-        "the gateway has replaced the model during the run, and --version, --card or --canaries pins the one before: ask \
+        "the gateway has replaced the model during the run, and --version, --card, --canaries or --approver pins the one before: ask \
              for the other rows without it"
     )]
     Pinned,
@@ -222,6 +222,22 @@ pub enum Error {
     KeptCheckpoint {
         /// The file.
         path: PathBuf,
+    },
+    /// A model whose approval is not the one that is asked for.
+    #[error(
+        "the model is not approved: {0}; nothing of a patient was sent: ask the gateway's operator, and the approvers themselves"
+    )]
+    NotApproved(&'static str),
+    /// A model that too few of the named approvers have signed.
+    #[error(
+        "the model is not approved: {signed} of the named approvers have signed and {required} are asked for; nothing of a patient was sent: \
+         ask the approvers themselves"
+    )]
+    TooFewApprovals {
+        /// How many have signed.
+        signed: usize,
+        /// How many must have.
+        required: usize,
     },
     /// A canaries file that cannot be used, or not be made.
     #[error("{path}: {reason}", path = path.display())]
@@ -346,6 +362,7 @@ impl Error {
             Self::BadLog => "bad_log",
             Self::VerifierKey { .. } => "bad_verifier_key",
             Self::KeptCheckpoint { .. } => "kept_checkpoint",
+            Self::NotApproved(_) | Self::TooFewApprovals { .. } => "not_approved",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
             Self::Witness(error) => error.code(),

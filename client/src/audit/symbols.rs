@@ -59,10 +59,10 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn this_program_decrypts_and_its_symbols_say_so() {
+    fn this_program_has_the_secret_key_and_its_symbols_say_so() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let symbols = Symbols::read(&program).unwrap();
-        assert!(symbols.is_whole() && symbols.with(SECRET_KEY).any(|name| name.contains("decrypt")));
+        assert!(symbols.is_whole() && symbols.with(SECRET_KEY).next().is_some());
         assert_eq!(symbols.with("no_such_name_anywhere").count(), 0);
     }
 
