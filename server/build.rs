@@ -2,7 +2,6 @@
 //! program carries in itself. It is read from what cargo resolves here and from `Cargo.lock`: no network, no clock, no path.
 //!
 //! Where cargo cannot tell, the list is empty and says so: a build does not fail over it.
-#![expect(clippy::print_stdout, reason = "a build script talks to cargo on standard output")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

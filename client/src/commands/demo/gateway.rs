@@ -184,11 +184,13 @@ impl RunningGateway {
     }
 
     /// What verifies its transparency log.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the audit alone asks for it"))]
     pub(in crate::commands) fn log_key(&self) -> Option<&str> {
         self.log_key.as_deref()
     }
 
     /// Its process's number, as long as it runs.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the audit alone asks for it"))]
     pub(in crate::commands) fn process(&self) -> Option<u32> {
         self.child.id()
     }
