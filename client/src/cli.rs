@@ -1,5 +1,7 @@
 //! The command line of `tiresias`.
 
+mod approvers;
+mod audit;
 mod canaries;
 mod demo;
 mod enroll;
@@ -14,6 +16,8 @@ mod witness;
 
 use clap::{Parser, Subcommand};
 
+pub use approvers::ApproverArgs;
+pub use audit::{AuditArgs, RunningArgs};
 pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
@@ -107,6 +111,15 @@ pub enum Command {
                           tiresias witness [--name <NAME>] --data <DIR> --show-key"
     )]
     Witness(WitnessArgs),
+    /// Collect the evidence that a gateway sees no plaintext, in a folder with a page that explains it
+    ///
+    /// Canary patients are sent by this program itself, and looked for in the gateway's memory, its files and on the wire, in
+    /// every encoding; each search has a control that must hit. Also: the symbols of its program, its system calls and open
+    /// files, its receipts and log, what it is built from. Exit code 0: all was done and nothing found; 1: something was found,
+    /// or a control did not hit; 3: nothing was found, and not everything could be looked at. Linux alone.
+    #[command(override_usage = "tiresias audit [OPTIONS] --out <DIR>\n       \
+                          tiresias audit [OPTIONS] --out <DIR> --gateway <URL> --model <NAME> [--pid <PID>] [--gateway-files <PATH>...]")]
+    Audit(Box<AuditArgs>),
     /// Print completions for a shell
     Completions {
         /// The shell

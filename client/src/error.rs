@@ -107,7 +107,7 @@ pub enum Error {
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
-        "the gateway has replaced the model during the run, and --version, --card or --canaries pins the one before: ask \
+        "the gateway has replaced the model during the run, and --version, --card, --canaries or --approver pins the one before: ask \
              for the other rows without it"
     )]
     Pinned,
@@ -223,6 +223,22 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A model whose approval is not the one that is asked for.
+    #[error(
+        "the model is not approved: {0}; nothing of a patient was sent: ask the gateway's operator, and the approvers themselves"
+    )]
+    NotApproved(&'static str),
+    /// A model that too few of the named approvers have signed.
+    #[error(
+        "the model is not approved: {signed} of the named approvers have signed and {required} are asked for; nothing of a patient was sent: \
+         ask the approvers themselves"
+    )]
+    TooFewApprovals {
+        /// How many have signed.
+        signed: usize,
+        /// How many must have.
+        required: usize,
+    },
     /// A canaries file that cannot be used, or not be made.
     #[error("{path}: {reason}", path = path.display())]
     Canaries {
@@ -240,6 +256,17 @@ pub enum Error {
     /// A witness could not be opened or run.
     #[error(transparent)]
     Witness(#[from] crate::witness::Error),
+    /// An audit that found something, or whose controls did not hit.
+    #[error("the audit failed: {finding}; the evidence is in {page}", page = page.display())]
+    AuditFailed {
+        /// The first thing that is wrong.
+        finding: String,
+        /// What explains it.
+        page: PathBuf,
+    },
+    /// An audit that could not be done.
+    #[error("the audit could not be done: {0}")]
+    Audit(String),
     /// Options that do not go together.
     #[error("{0}")]
     Usage(&'static str),
@@ -335,9 +362,12 @@ impl Error {
             Self::BadLog => "bad_log",
             Self::VerifierKey { .. } => "bad_verifier_key",
             Self::KeptCheckpoint { .. } => "kept_checkpoint",
+            Self::NotApproved(_) | Self::TooFewApprovals { .. } => "not_approved",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
             Self::Witness(error) => error.code(),
+            Self::AuditFailed { .. } => "audit_failed",
+            Self::Audit(_) => "audit",
             Self::Usage(_) => "usage",
             Self::GatewayProcess(_) => "gateway_process",
             Self::Output(_) => "output",

@@ -12,7 +12,7 @@ mod patience;
 mod payload;
 mod proxy;
 mod socket;
-mod tls;
+pub(crate) mod tls;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -32,6 +32,7 @@ use self::{
 };
 use crate::{
     Error, Model,
+    approvers::Shown,
     cli::{GatewayArgs, NetworkArgs},
     error::Refusal,
     oip::{self, Answer, Body},
@@ -39,6 +40,9 @@ use crate::{
 };
 
 const MAXIMUM_METADATA_BYTES: usize = 64 << 10;
+
+/// A note and a model card, as JSON writes them.
+const MAXIMUM_APPROVAL_BYTES: usize = 512 << 10;
 
 /// A way to one gateway: a connection that is opened again where need be, and the circuit cards seen on it.
 pub struct Connection {
@@ -120,6 +124,17 @@ impl Connection {
         self.cards.insert(path, Arc::clone(&model));
         let served = self.fetch_model(&name, Some(version)).await?;
         if served.config() == model.config() { Ok(model) } else { Err(Error::OtherCard) }
+    }
+
+    /// What the gateway shows of the approval of this model's version. `None` where it shows none.
+    pub async fn fetch_approval(&mut self, model: &Model) -> Result<Option<Shown>, Error> {
+        let path = format!("{}/approval", model_path(model.card().name(), Some(model.card().version())));
+        let reply = match self.get(&path, None, MAXIMUM_APPROVAL_BYTES).await {
+            Err(Error::Gateway(refusal)) if refusal.code == "no_approval" => return Ok(None),
+            reply => reply?,
+        };
+        let shown = serde_json::from_slice(&reply.body);
+        shown.map(Some).map_err(|_| Error::Protocol("an approval is a note and a model card"))
     }
 
     /// How many vectors the gateway takes in one request for this model, by its metadata.

@@ -18,14 +18,15 @@
 //! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
-//! 7. [`canaries`]: vectors with known answers among those of patients.
+//! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `canaries`, `backbone`, `fairness`, `witness`, `demo`.
-//! 11. [`audit`]: looks for what must not have left.
+//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `witness`, `demo`.
+//! 11. [`audit`]: how `audit` looks for what must not have left.
 //! 12. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
+pub mod approvers;
 pub mod audit;
 pub mod canaries;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify, canaries, backbone, fairness and witness.
+//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness and witness.
 
 use std::{
     io::{self, Write as _},
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         let done = match &cli.command {
             Command::Verify(args) => return commands::verify::run(args).await,
+            Command::Audit(args) => return commands::audit::run(args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Infer(args) => commands::infer::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,

@@ -15,7 +15,8 @@ use tiresias_keys::KeyId;
 
 pub use crate::inputs::read_features;
 use crate::{
-    Diagnosis, Error, Model, evidence::Judgement, finding::REVIEW, http::keys::KeyEntry, scans::Failure,
+    Diagnosis, Error, Model, approvers::Approved, evidence::Judgement, finding::REVIEW, http::keys::KeyEntry,
+    scans::Failure,
 };
 
 /// Vectors that a gateway takes in one request unless it is configured otherwise.
@@ -44,6 +45,9 @@ pub struct Found<'a> {
     /// What its receipt is worth, where receipts are checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Judgement>,
+    /// Who has approved its model, where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approved>,
 }
 
 /// Prints diagnoses, as JSON lines or as a table.
@@ -58,7 +62,7 @@ pub fn diagnoses(found: &[Found<'_>], as_json: bool) -> Result<(), Error> {
     let mut columns = columns[usize::from(!several)..if has_scores { 5 } else { 3 }].to_vec();
     columns.extend(has_receipts.then_some("receipt"));
     let mut table = table(&columns);
-    for Found { file, diagnosis, receipt } in found {
+    for Found { file, diagnosis, receipt, .. } in found {
         let numbers = diagnosis.finding.score_and_margin();
         let number = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         let cells = [
@@ -216,6 +220,11 @@ pub(crate) fn also_failed(error: &Error) {
 pub(crate) fn note_canaries(canaries: usize, combinations: usize) {
     let counts = format!("canaries {canaries}, secret combinations {combinations}");
     let _ = writeln!(io::stderr(), "tiresias: note[canaries]: all answered as they must be: {counts}");
+}
+
+/// Says who has approved the model.
+pub(crate) fn note_approved(approved: &Approved) {
+    let _ = writeln!(io::stderr(), "tiresias: note[approved]: the model is approved by {}", approved.words());
 }
 
 /// Says where the results of an unfinished run lie.

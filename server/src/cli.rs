@@ -44,6 +44,8 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print what this program is built from: crates with version, licence and checksum, as CycloneDX JSON
+    Sbom,
     /// Print the manual page
     Man,
     /// Compute bootstraps for the gateway that started this process

@@ -27,7 +27,7 @@
 //! 10. `seeds`: the randomness of responses.
 //! 11. [`data`], `journal`: what outlives the process.
 //! 12. [`log`]: the transparency log, and the receipts that answers take along; [`replay`]: an answer computed again.
-//! 13. `metrics`, [`error`]: what operators and peers see.
+//! 13. `metrics`, [`error`]: what operators and peers see; [`sbom`]: what the program is built from.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -59,6 +59,7 @@ mod reload;
 pub mod replay;
 pub mod repository;
 mod router;
+pub mod sbom;
 mod seeds;
 mod swap;
 pub mod tenants;

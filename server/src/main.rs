@@ -11,7 +11,7 @@ use tiresias_server::{
     cli::{Cli, Command, ServeArgs},
     config, device, governance,
     listener::{self, Listening},
-    log, owner, replay, serve,
+    log, owner, replay, sbom, serve,
 };
 use tokio::sync::mpsc;
 
@@ -89,6 +89,7 @@ fn run_command(command: Command) -> Result<(), Error> {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tiresias-gateway", &mut out);
         }
+        Command::Sbom => writeln!(out, "{}", sbom::SBOM)?,
         Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut out)?,
         Command::Serve(_) | Command::BootstrapWorker(_) => {}
     }

@@ -19,6 +19,9 @@ pub const WINDOW: usize = 16;
 /// Different numbers that such a part has at least: one of zeros alone is everywhere.
 const DIFFERENT: usize = 8;
 
+/// Digits of a single number that are looked for.
+const DIGITS: usize = 11;
+
 /// Bytes of packed bits that are looked for together.
 const KEY_WINDOW: usize = 16;
 
@@ -69,6 +72,23 @@ impl Canaries {
             self.orders(what, "f32", &narrow, |value| value.to_le_bytes());
             self.decimals(what, "decimals of f64", window);
             self.decimals(what, "decimals of f32", &narrow);
+        }
+        Ok(())
+    }
+
+    /// One number with all its digits, such as a single feature. One of few digits is refused.
+    pub fn number(&mut self, what: &str, value: f64) -> Result<(), TooCommon> {
+        let digits = format!("{:e}", value.abs());
+        if !value.is_normal() || digits.find('e').is_none_or(|end| end < 2 * DIGITS - 7) {
+            return Err(TooCommon);
+        }
+        self.orders(what, "one f64", &[value], |value| value.to_le_bytes());
+        for (form, text) in [("plain", format!("{}", value.abs())), ("scientific", digits)] {
+            // However many digits are written, and however the last is rounded.
+            let nonzero = text.find(|c: char| c.is_ascii_digit() && c != '0').unwrap_or_default();
+            let end = nonzero + DIGITS + usize::from(text.get(nonzero..).is_some_and(|t| t.contains('.')));
+            let first = text.get(..end).ok_or(TooCommon)?;
+            self.add(what, &format!("one number in {form} notation"), first.as_bytes().to_vec());
         }
         Ok(())
     }
@@ -276,6 +296,23 @@ mod tests {
         pack(&residues, 50, &mut packed);
         let list = of(|canaries| canaries.residues("plaintext", &residues, 50));
         assert_eq!(forms(list, &packed), ["residues, packed"]);
+    }
+
+    #[test]
+    fn one_number_is_found_however_many_digits_are_written() {
+        for value in [0.737_482_936_489_237_4, 1_234.567_891_234_567_8, -0.001_234_567_891_234_567_8] {
+            let number = || of(|canaries| canaries.number("feature", value));
+            assert_eq!(forms(number(), &value.to_be_bytes()), ["one f64, big endian"]);
+            for text in [format!("x={value}"), format!("[{value:?}]"), format!("{value:.14}")] {
+                assert_eq!(forms(number(), text.as_bytes()), ["one number in plain notation"], "{text}");
+            }
+            let text = format!("{value:.13e}");
+            assert_eq!(forms(number(), text.as_bytes()), ["one number in scientific notation"], "{text}");
+        }
+        let mut canaries = Canaries::new();
+        for common in [0.0, 1.0, 0.5, 0.123_456_789, 1e300, f64::NAN] {
+            assert_eq!(canaries.number("feature", common), Err(TooCommon), "{common}");
+        }
     }
 
     #[test]

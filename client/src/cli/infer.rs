@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use super::{CanaryArgs, EvidenceArgs, GatewayArgs, NetworkArgs, ScanArgs};
+use super::{ApproverArgs, CanaryArgs, EvidenceArgs, GatewayArgs, NetworkArgs, ScanArgs};
 
 /// `infer`
 #[derive(Debug, Args)]
@@ -52,6 +52,9 @@ pub struct InferArgs {
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,
+    /// Who must have approved the model
+    #[command(flatten)]
+    pub approvers: ApproverArgs,
     /// What is done with receipts
     #[command(flatten)]
     pub evidence: EvidenceArgs,

@@ -61,7 +61,12 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     let receipt = judgements.into_iter().next();
     let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
         let (file, index) = sources.place(at);
-        Ok(Found { file, diagnosis: model.read(index, pending, scores, key)?, receipt: receipt.clone() })
+        Ok(Found {
+            file,
+            diagnosis: model.read(index, pending, scores, key)?,
+            receipt: receipt.clone(),
+            approval: None,
+        })
     };
     let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
     output::diagnoses(&found, args.json)?;

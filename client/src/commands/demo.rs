@@ -1,8 +1,8 @@
 //! `tiresias demo`, the main job: 171 held-out patients of the Wisconsin breast-cancer data, a gateway process of
 //! its own on a loopback port, every patient encrypted, evaluated and decrypted.
 
-mod data;
-mod gateway;
+pub(super) mod data;
+pub(super) mod gateway;
 
 use std::{
     path::Path,

@@ -1,7 +1,5 @@
 //! `tiresias fairness`: how alike a model treats groups of patients, from a table of its decisions.
 
-use std::env;
-
 use serde::Serialize;
 use tiresias_fairness::{
     Audit, Settings, audit,
@@ -36,7 +34,7 @@ pub fn run(args: &FairnessArgs) -> Result<(), Error> {
     let rows = table::read(&bytes, &columns(args)).map_err(at)?;
     drop(bytes);
     let audit = audit(&rows, &settings(args)).map_err(at)?;
-    let command = command();
+    let command = super::command_line();
     if let Some(path) = &args.out {
         let source = args.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let computed_at = clock::now();
@@ -80,19 +78,6 @@ fn settings(args: &FairnessArgs) -> Settings {
         tolerance: args.tolerance,
         alarm: args.threshold.map(|above| Rule { measure: args.alarm_on.into(), above }),
     }
-}
-
-/// The command line as a shell takes it.
-fn command() -> String {
-    let is_plain = |text: &str| {
-        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(c))
-    };
-    let quoted = |argument: std::ffi::OsString| match argument.to_string_lossy() {
-        text if is_plain(&text) => text.into_owned(),
-        text => format!("'{}'", text.replace('\'', "'\\''")),
-    };
-    let arguments = env::args_os().skip(1).map(quoted);
-    ["tiresias".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 fn print(audit: &Audit, args: &FairnessArgs) -> Result<(), Error> {

@@ -17,6 +17,7 @@ use self::{
 };
 use crate::{
     Error, Model,
+    approvers::{Approved, Approvers},
     cli::InferArgs,
     evidence::Ledger,
     files,
@@ -38,7 +39,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
         Results::refuse_finished(path)?;
     }
     let ledger = Ledger::open(&args.evidence)?;
-    let (mut connection, model, is_pinned) = open_model(args, Stop::on_signals()).await?;
+    let Opened { mut connection, model, is_pinned, approved } = open_model(args, Stop::on_signals()).await?;
     let mut key_file = args.enrolled.open(&model)?;
     inputs.expect_columns(model.card().plan().shape().features)?;
     let results = args.out.as_ref().map(|path| Results::open(path, Header::new(&model, &inputs), &inputs));
@@ -82,7 +83,10 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
         .map(|(row, mut asked)| {
             let (file, index) = inputs.sources().place(row);
             let receipt = asked.receipt.take();
-            Ok((row, Found { file, diagnosis: asked.read(index, key)?.0, receipt }))
+            Ok((
+                row,
+                Found { file, diagnosis: asked.read(index, key)?.0, receipt, approval: approved.clone() },
+            ))
         })
         .collect::<Result<Vec<(usize, Found<'_>)>, Error>>()?;
     if let Some(canaries) = &canaries {
@@ -102,11 +106,22 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     receipts::both(outcome, receipts)
 }
 
-/// A connection to the gateway, the model, and whether the command pins it.
-async fn open_model(args: &InferArgs, stop: Stop) -> Result<(Connection, Arc<Model>, bool), Error> {
+/// What a run begins with.
+struct Opened {
+    connection: Connection,
+    model: Arc<Model>,
+    /// Whether the command pins the model.
+    is_pinned: bool,
+    /// Who has approved it, where that was asked.
+    approved: Option<Approved>,
+}
+
+/// Connects, and fetches and checks the model. One that must be approved is not followed to another version.
+async fn open_model(args: &InferArgs, stop: Stop) -> Result<Opened, Error> {
+    let approvers = Approvers::read(&args.approvers)?;
     let card = args.card.as_ref().map(|path| read_card(path, args)).transpose()?;
     let mut connection = Connection::open_with(&args.gateway, &args.network, stop).await?;
-    let is_pinned = card.is_some() || args.version.is_some();
+    let is_pinned = card.is_some() || args.version.is_some() || approvers.is_some();
     let model = match card {
         Some(card) => connection.expect_model(card).await?,
         None => {
@@ -114,7 +129,14 @@ async fn open_model(args: &InferArgs, stop: Stop) -> Result<(Connection, Arc<Mod
             connection.fetch_model(name, args.version).await?
         }
     };
-    Ok((connection, model, is_pinned))
+    let approved = match approvers {
+        Some(approvers) => Some(approvers.check(connection.fetch_approval(&model).await?.as_ref(), &model)?),
+        None => None,
+    };
+    if let Some(approved) = &approved {
+        output::note_approved(approved);
+    }
+    Ok(Opened { connection, model, is_pinned, approved })
 }
 
 /// The card that the run is pinned to.

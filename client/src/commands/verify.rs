@@ -2,7 +2,7 @@
 //! is decrypted.
 
 mod log;
-mod receipts;
+pub(super) mod receipts;
 
 use std::{path::PathBuf, process::ExitCode};
 

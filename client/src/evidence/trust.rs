@@ -111,7 +111,7 @@ impl LogTrust {
 }
 
 /// A key by its text, or the keys in a file, one a line. Empty lines and those that begin with # are passed over.
-fn read_keys(named: &str) -> Result<Vec<NoteVerifier>, Error> {
+pub(crate) fn read_keys(named: &str) -> Result<Vec<NoteVerifier>, Error> {
     if let Ok(key) = NoteVerifier::parse(named) {
         return Ok(vec![key]);
     }

@@ -11,7 +11,7 @@ use crate::{Error, cli::GatewayArgs, files};
 const MAXIMUM_PEM_BYTES: u64 = 16 << 20;
 
 /// The settings for every connection to a gateway.
-pub(super) fn config(args: &GatewayArgs) -> Result<ClientConfig, Error> {
+pub(crate) fn config(args: &GatewayArgs) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match &args.ca {
         Some(path) => {

@@ -16,6 +16,8 @@ pub(crate) mod forger;
 pub(crate) mod frames;
 pub(crate) mod python;
 pub(crate) mod relay;
+#[cfg(target_os = "linux")]
+pub(crate) mod stand_in;
 
 /// What a command left behind.
 #[derive(Debug)]

@@ -7,20 +7,20 @@ use tiresias_circuits::Features;
 use crate::Error;
 
 /// A data set with heads that were trained on a part of it by `client/demo/train.py`.
-pub(super) struct DataSet {
+pub(in crate::commands) struct DataSet {
     /// The model's name.
-    pub(super) name: &'static str,
+    pub(in crate::commands) name: &'static str,
     /// What a row is of.
-    pub(super) rows: &'static str,
-    pub(super) head: &'static [u8],
+    pub(in crate::commands) rows: &'static str,
+    pub(in crate::commands) head: &'static [u8],
     /// The head with a hidden layer.
-    pub(super) mlp: &'static [u8],
+    pub(in crate::commands) mlp: &'static [u8],
     table: &'static str,
     split: &'static str,
 }
 
 /// Two classes of 30 measurements: breast cancer, Wisconsin.
-pub(super) static WDBC: DataSet = DataSet {
+pub(in crate::commands) static WDBC: DataSet = DataSet {
     name: "wdbc",
     rows: "patients",
     head: include_bytes!("../../../demo/wdbc_head.onnx"),
@@ -30,7 +30,7 @@ pub(super) static WDBC: DataSet = DataSet {
 };
 
 /// Ten classes of 8 x 8 pixels: handwritten digits.
-pub(super) static DIGITS: DataSet = DataSet {
+pub(in crate::commands) static DIGITS: DataSet = DataSet {
     name: "digits",
     rows: "images",
     head: include_bytes!("../../../demo/digits_head.onnx"),
@@ -40,16 +40,16 @@ pub(super) static DIGITS: DataSet = DataSet {
 };
 
 /// One row of the data.
-pub(super) struct Patient {
+pub(in crate::commands) struct Patient {
     /// The row in the table, from 0.
-    pub(super) row: usize,
-    pub(super) truth: String,
-    pub(super) features: Vec<f64>,
+    pub(in crate::commands) row: usize,
+    pub(in crate::commands) truth: String,
+    pub(in crate::commands) features: Vec<f64>,
 }
 
 impl DataSet {
     /// The training rows and the held-out rows.
-    pub(super) fn load(&self) -> Result<(Vec<Patient>, Vec<Patient>), Error> {
+    pub(in crate::commands) fn load(&self) -> Result<(Vec<Patient>, Vec<Patient>), Error> {
         const DAMAGED: Error = Error::Usage("the embedded demonstration data is damaged");
         let (mut training, mut held_out) = (Vec::new(), Vec::new());
         let mut rows = csv::Reader::from_reader(self.table.as_bytes());
@@ -72,14 +72,14 @@ impl DataSet {
 }
 
 /// The features of patients as a table, without their diagnoses.
-pub(super) fn features(patients: &[Patient]) -> Result<Features, Error> {
+pub(in crate::commands) fn features(patients: &[Patient]) -> Result<Features, Error> {
     let values: Vec<f64> = patients.iter().flat_map(|patient| patient.features.iter().copied()).collect();
     let columns = values.len() / patients.len().max(1);
     Ok(Features::new(values, columns)?)
 }
 
 /// The features of patients as a .csv file, without their diagnoses.
-pub(super) fn to_csv(patients: &[Patient]) -> String {
+pub(in crate::commands) fn to_csv(patients: &[Patient]) -> String {
     let mut text = String::new();
     for patient in patients {
         for (index, value) in patient.features.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A real gateway process for the demo: `tiresias-gateway`, found beside this program, on PATH, or by option.
+//! A real gateway process for the demo and the audit: `tiresias-gateway`, found beside this program, on PATH, or by option.
 
 use std::{
     ffi::OsStr,
@@ -19,30 +19,31 @@ use crate::{Error, cli::PolicyArg};
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program and a directory for its repository and certificates.
-pub(super) struct GatewayProcess {
+pub(in crate::commands) struct GatewayProcess {
     program: PathBuf,
     directory: PathBuf,
 }
 
 /// A gateway that listens; it is killed when this is dropped.
-pub(super) struct RunningGateway {
+pub(in crate::commands) struct RunningGateway {
     child: Child,
     url: String,
+    log_key: Option<String>,
     directory: PathBuf,
 }
 
 /// A line of `evaluate --json`.
 #[derive(Deserialize)]
-pub(super) struct ClearAnswer {
-    pub(super) label: String,
+pub(in crate::commands) struct ClearAnswer {
+    pub(in crate::commands) label: String,
     /// None where the policy is label.
     #[serde(default)]
-    pub(super) scores_q: Vec<i64>,
+    pub(in crate::commands) scores_q: Vec<i64>,
 }
 
 impl GatewayProcess {
     /// Finds the program.
-    pub(super) fn prepare(directory: &Path, program: Option<&Path>) -> Result<Self, Error> {
+    pub(in crate::commands) fn prepare(directory: &Path, program: Option<&Path>) -> Result<Self, Error> {
         let program = match program {
             Some(program) => program.to_owned(),
             None => find_program().ok_or_else(|| {
@@ -57,7 +58,7 @@ impl GatewayProcess {
     }
 
     /// Imports a head, calibrated on the rows of a .csv text.
-    pub(super) async fn import(
+    pub(in crate::commands) async fn import(
         &self,
         name: &str,
         head: &[u8],
@@ -88,7 +89,11 @@ impl GatewayProcess {
     }
 
     /// What the clear twin says, which the model owner can compute and the demo compares with.
-    pub(super) async fn clear_answers(&self, name: &str, features: &str) -> Result<Vec<ClearAnswer>, Error> {
+    pub(in crate::commands) async fn clear_answers(
+        &self,
+        name: &str,
+        features: &str,
+    ) -> Result<Vec<ClearAnswer>, Error> {
         let features = self.write("features.csv", features.as_bytes())?;
         let repository = self.directory.join("models");
         let output = self
@@ -108,14 +113,23 @@ impl GatewayProcess {
     }
 
     /// Starts serving on a free loopback port with certificates made on the spot.
-    pub(super) async fn serve(self) -> Result<RunningGateway, Error> {
+    pub(in crate::commands) async fn serve(self) -> Result<RunningGateway, Error> {
+        self.serve_as(|program| Command::new(program)).await
+    }
+
+    /// The same with a command that runs the program, as a tracer does, and is the program's process afterwards.
+    pub(in crate::commands) async fn serve_as(
+        self,
+        command: impl FnOnce(&Path) -> Command,
+    ) -> Result<RunningGateway, Error> {
         #[derive(Deserialize)]
         struct Ready {
             listening: String,
+            log: Option<String>,
         }
         let log = self.directory.join("gateway.log");
         let io = |source| Error::Io { path: log.clone(), source };
-        let mut child = Command::new(&self.program)
+        let mut child = command(&self.program)
             .arg("serve")
             .arg("--repo")
             .arg(self.directory.join("models"))
@@ -141,7 +155,7 @@ impl GatewayProcess {
             let log = fs::read_to_string(&log).unwrap_or_default();
             Error::GatewayProcess(format!("it did not start: {}", log.trim()))
         })?;
-        Ok(RunningGateway { child, url: ready.listening, directory: self.directory })
+        Ok(RunningGateway { child, url: ready.listening, log_key: ready.log, directory: self.directory })
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
@@ -165,16 +179,33 @@ impl GatewayProcess {
 }
 
 impl RunningGateway {
-    pub(super) fn url(&self) -> &str {
+    pub(in crate::commands) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn certificate(&self, name: &str) -> PathBuf {
+    /// What verifies its transparency log.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the audit alone asks for it"))]
+    pub(in crate::commands) fn log_key(&self) -> Option<&str> {
+        self.log_key.as_deref()
+    }
+
+    /// Its process's number, as long as it runs.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the audit alone asks for it"))]
+    pub(in crate::commands) fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(in crate::commands) fn certificate(&self, name: &str) -> PathBuf {
         self.directory.join("tls").join(name)
     }
 
     /// Ends the process.
-    pub(super) async fn stop(mut self) -> Result<(), Error> {
+    pub(in crate::commands) async fn stop(mut self) -> Result<(), Error> {
+        self.end().await
+    }
+
+    /// The same, and its files stay.
+    pub(in crate::commands) async fn end(&mut self) -> Result<(), Error> {
         self.child.kill().await.map_err(|error| Error::GatewayProcess(error.to_string()))
     }
 }

@@ -15,6 +15,7 @@ use tiresias_report::{
 use super::scans::Read;
 use crate::{
     Error, Model,
+    approvers::Approved,
     cli::InferArgs,
     clock::utc,
     evidence::{Judgement, Verdict},
@@ -33,6 +34,8 @@ pub(super) struct Author<'a> {
     pub(super) backbone: &'a Backbone,
     /// The shape of maps, where they were asked for.
     pub(super) map: Option<MapShape>,
+    /// Who has approved the model, where that is asked for.
+    pub(super) approved: Option<&'a Approved>,
 }
 
 impl Author<'_> {
@@ -175,11 +178,15 @@ impl Author<'_> {
             gateway: self.args.gateway.gateway.clone(),
             backbone: Some(hex::encode(self.backbone.digest())),
             about: card.about().map(str::to_owned),
-            facts: vec![
-                ("Result", certainty),
-                ("Encryption", format!("{}, {security} bits of security", plan.parameters().name())),
-                ("Weights", plan.privacy().name().to_owned()),
-            ],
+            facts: [
+                Some(("Result", certainty)),
+                Some(("Encryption", format!("{}, {security} bits of security", plan.parameters().name()))),
+                Some(("Weights", plan.privacy().name().to_owned())),
+                self.approved.map(|approved| ("Approved by", approved.words())),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         }
     }
 }

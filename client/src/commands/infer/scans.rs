@@ -7,6 +7,7 @@ use tiresias_backbone::Backbone;
 use tiresias_circuits::{Drift, Explanation, explain::MapShape, scores};
 
 use super::{
+    Opened,
     ask::{Replaced, Terms, ask_all, limit_batch},
     canaries::{self, Canaries},
     open_model,
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     Diagnosis, Error, Model,
+    approvers::Approved,
     cli::InferArgs,
     evidence::{Judgement, Ledger},
     finding::Finding,
@@ -56,7 +58,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     let path = args.scans.backbone.as_ref().ok_or(Error::Usage("--scan goes with --backbone"))?;
     let backbone = Backbone::open(path)?;
     let ledger = Ledger::open(&args.evidence)?;
-    let (mut connection, model, is_pinned) = open_model(args, Stop::on_signals()).await?;
+    let Opened { mut connection, model, is_pinned, approved } = open_model(args, Stop::on_signals()).await?;
     let card = model.card();
     if card.backbone().is_some_and(|pinned| pinned.as_bytes() != backbone.digest()) {
         return Err(Error::OtherBackbone);
@@ -79,7 +81,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 
     let rows: Vec<&[f64]> = cases.iter().flat_map(|case| &case.rows).map(Vec::as_slice).collect();
-    let author = Author { args, model: &model, backbone: &backbone, map };
+    let author = Author { args, model: &model, backbone: &backbone, map, approved: approved.as_ref() };
     author.check(&cases)?;
     let mix = canaries::mix(canaries.as_ref(), &rows)?;
     let vectors = mix.rows();
@@ -114,7 +116,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
         output::warn_shift(shift, pooled.len());
     }
-    print(args, &cases, &read, map)?;
+    print(args, &cases, &read, map, approved.as_ref())?;
     let unreported = author.write(&cases, &read)?;
     for failure in failures.iter().chain(&unreported) {
         output::scan_failed(failure);
@@ -182,12 +184,19 @@ fn whole(
 }
 
 /// Prints findings.
-fn print(args: &InferArgs, cases: &[Case], read: &[Read], map: Option<MapShape>) -> Result<(), Error> {
+fn print(
+    args: &InferArgs,
+    cases: &[Case],
+    read: &[Read],
+    map: Option<MapShape>,
+    approved: Option<&Approved>,
+) -> Result<(), Error> {
     let found: Vec<Found<'_>> = (cases.iter().zip(read))
         .map(|(case, read)| Found {
             file: Some(&case.name),
             diagnosis: read.diagnosis.clone(),
             receipt: read.receipt.clone(),
+            approval: approved.cloned(),
         })
         .collect();
     if !args.json {

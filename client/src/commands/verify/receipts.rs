@@ -68,13 +68,52 @@ impl From<&Leaf> for LeafLine {
     }
 }
 
+/// What receipts turned out to be worth.
+pub(crate) struct Judged {
+    /// Each receipt's file, what could be read of it, and its worth.
+    pub(crate) receipts: Vec<(PathBuf, Option<Receipt>, Judgement)>,
+    /// Checkpoints in folders that the log does not continue.
+    pub(crate) discontinued: Vec<(PathBuf, Judgement)>,
+}
+
 /// Verifies all receipts that are named, against the log where there is one.
 pub(super) async fn verify(
     args: &VerifyArgs,
     trust: &LogTrust,
-    mut source: Option<&mut LogSource<'_>>,
+    source: Option<&mut LogSource<'_>>,
 ) -> Result<Verdict, Error> {
-    let named = named(args)?;
+    let judged = judge(&args.receipts, (&args.request, &args.response), trust, source).await?;
+    let mut counts = [0_usize; 3];
+    for (path, receipt, judgement) in &judged.receipts {
+        counts[judgement.verdict as usize] += 1;
+        show(args, path, receipt.as_ref(), judgement)?;
+    }
+    for (path, judgement) in &judged.discontinued {
+        show(args, path, None, judgement)?;
+    }
+    let [verified, unwitnessed, invalid] = counts;
+    let receipts = judged.receipts.len();
+    if !args.json && receipts > 1 {
+        output::line(&format!(
+            "{receipts} receipts: {verified} VERIFIED, {unwitnessed} UNWITNESSED, {invalid} INVALID"
+        ))?;
+    }
+    match (invalid, unwitnessed) {
+        (0, _) if !judged.discontinued.is_empty() => Err(Error::BadLog),
+        (0, 0) => Ok(Verdict::Verified),
+        (0, _) => Ok(Verdict::Unwitnessed),
+        _ => Err(Error::BadReceipt { invalid, receipts, kept: None }),
+    }
+}
+
+/// Judges receipts and those in folders, the one of `bodies` with what it is of, against the log where there is one.
+pub(crate) async fn judge(
+    receipts: &[PathBuf],
+    bodies: (&Option<PathBuf>, &Option<PathBuf>),
+    trust: &LogTrust,
+    mut source: Option<&mut LogSource<'_>>,
+) -> Result<Judged, Error> {
+    let named = named(receipts, bodies)?;
     let mut all = Vec::with_capacity(named.len());
     for files in named {
         let examined = examine(&files, trust)?;
@@ -89,45 +128,29 @@ pub(super) async fn verify(
     }
     let read = match source.as_mut() {
         Some(source) => {
-            read_log(args, source, trust, all.iter_mut().map(|(_, examined)| examined).collect()).await?
+            let examined = all.iter_mut().map(|(_, examined)| examined).collect();
+            read_log(receipts, source, trust, examined).await?
         }
         None => Read::default(),
     };
-    let mut counts = [0_usize; 3];
-    for (files, examined) in &all {
+    let judged = all.into_iter().map(|(files, examined)| {
         let judgement = examined.judge(trust, read.current.as_ref());
-        counts[judgement.verdict as usize] += 1;
-        show(args, &files.receipt, examined.receipt(), &judgement)?;
-    }
-    for (path, judgement) in &read.discontinued {
-        show(args, path, None, judgement)?;
-    }
-    let [verified, unwitnessed, invalid] = counts;
-    if !args.json && all.len() > 1 {
-        output::line(&format!(
-            "{} receipts: {verified} VERIFIED, {unwitnessed} UNWITNESSED, {invalid} INVALID",
-            all.len()
-        ))?;
-    }
-    match (invalid, unwitnessed) {
-        (0, _) if !read.discontinued.is_empty() => Err(Error::BadLog),
-        (0, 0) => Ok(Verdict::Verified),
-        (0, _) => Ok(Verdict::Unwitnessed),
-        _ => Err(Error::BadReceipt { invalid, receipts: all.len(), kept: None }),
-    }
+        (files.receipt, examined.receipt().cloned(), judgement)
+    });
+    Ok(Judged { receipts: judged.collect(), discontinued: read.discontinued })
 }
 
 /// The receipts that the command names, each once.
-fn named(args: &VerifyArgs) -> Result<Vec<Files>, Error> {
+fn named(
+    receipts: &[PathBuf],
+    (request, response): (&Option<PathBuf>, &Option<PathBuf>),
+) -> Result<Vec<Files>, Error> {
     let mut named = Vec::new();
     let mut seen = BTreeSet::new();
-    for path in &args.receipts {
+    for path in receipts {
         if !path.is_dir() {
-            named.push(Files {
-                receipt: path.clone(),
-                request: args.request.clone(),
-                response: args.response.clone(),
-            });
+            let (request, response) = (request.clone(), response.clone());
+            named.push(Files { receipt: path.clone(), request, response });
             continue;
         }
         let folder = Folder::at(path);
@@ -137,8 +160,8 @@ fn named(args: &VerifyArgs) -> Result<Vec<Files>, Error> {
             named.push(Files { receipt: folder.file(&name, RECEIPT), request, response });
         }
     }
-    if (args.request.is_some() || args.response.is_some()) && (named.len() != 1 || args.receipts[0].is_dir())
-    {
+    let is_one = named.len() == 1 && !receipts.iter().any(|path| path.is_dir());
+    if (request.is_some() || response.is_some()) && !is_one {
         return Err(Error::Usage("--request and --response go with one receipt"));
     }
     named.retain(|files| {
@@ -193,7 +216,7 @@ struct Read {
 
 /// Checks that the log continues the checkpoint of each receipt, and those that were kept in the folders.
 async fn read_log(
-    args: &VerifyArgs,
+    receipts: &[PathBuf],
     source: &mut LogSource<'_>,
     trust: &LogTrust,
     mut examined: Vec<&mut Examined>,
@@ -215,7 +238,7 @@ async fn read_log(
         }
     }
     let (mut discontinued, origin) = (Vec::new(), &current.checkpoint.origin);
-    for folder in args.receipts.iter().filter(|path| path.is_dir()).map(|path| Folder::at(path)) {
+    for folder in receipts.iter().filter(|path| path.is_dir()).map(|path| Folder::at(path)) {
         let Some(known) = folder.checkpoint(origin)? else { continue };
         if let Err(fault) = lineage.holds(source, &known).await {
             let judgement = Fault::Kept(Box::new(fault)).judge(origin);
