@@ -121,7 +121,6 @@ __device__ __forceinline__ double2 load_key(const double *from) {
   asm volatile("ld.global.nc.L1::no_allocate.v2.f64 {%0, %1}, [%2];" : "=d"(pair.x), "=d"(pair.y) : "l"(from));
   return pair;
 }
-extern __shared__ double shared[];
 #endif
 
 // The values of all GGSWs of a step for one row and one pair of registers.
@@ -148,6 +147,9 @@ template <int LEVELS, int GROUP>
 __device__ __forceinline__ void blind_rotate(const u32 *positions, const u64 *tables, const u32 *table_of, const double *key,
                                              const double *twiddle_table, u64 *out, int n) {
   constexpr int ROWS = 2 * LEVELS, GGSWS = GROUP == 1 ? 1 : 4;
+#ifndef EMULATED
+  extern __shared__ double shared[];
+#endif
   double *twiddles = shared, *digits = shared + PADDED;
   // The team of the mask is 0, that of the body 1.
   int t = threadIdx.x % TEAM, team = threadIdx.x / TEAM;
