@@ -1,6 +1,7 @@
 //! The kernels' source, run on the processor thread by thread: the bytes of the processor's own bootstrap. A GPU itself is asked by
 //! `gpu-conformance`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::print_stdout, reason = "says what was skipped")]
 
 use std::{
     io::Write as _,
