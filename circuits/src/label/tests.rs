@@ -5,6 +5,7 @@ use tiresias_keys::bootstrap_parameters::{
 use tiresias_secret_key::{LongLivedKey, RequestContext};
 
 use super::*;
+use crate::bootstrap::PreparedKey;
 use crate::{HeadShape, clear, scores};
 
 /// A fixed sequence in [-limit, limit].
