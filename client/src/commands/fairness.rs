@@ -83,7 +83,7 @@ fn settings(args: &FairnessArgs) -> Settings {
 }
 
 /// The command line as a shell takes it.
-fn command() -> String {
+pub(super) fn command() -> String {
     let is_plain = |text: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_=.,/:+@%".contains(c))
     };

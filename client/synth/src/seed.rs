@@ -7,16 +7,17 @@ use chacha20::{
     ChaCha20Rng,
     rand_core::{Rng as _, SeedableRng as _},
 };
+use zeroize::Zeroizing;
 
-/// A seed. Never shown: with privacy, who knows it can take the noise away again.
+/// A seed. Wiped on drop and never shown: with privacy, who knows it can take the noise away again.
 #[derive(Clone)]
-pub struct Seed([u8; 32]);
+pub struct Seed(Zeroizing<[u8; 32]>);
 
 impl Seed {
-    /// From 32 bytes.
+    /// From 32 bytes. The caller wipes its own copy.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(Zeroizing::new(bytes))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
@@ -28,7 +29,7 @@ impl From<u64> for Seed {
     fn from(number: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        Self(bytes)
+        Self::from_bytes(bytes)
     }
 }
 
@@ -59,7 +60,7 @@ pub(crate) struct Stream(ChaCha20Rng);
 impl Stream {
     /// The stream of a purpose and class.
     pub(crate) fn new(seed: &Seed, purpose: Purpose, class: usize) -> Self {
-        let mut rng = ChaCha20Rng::from_seed(seed.0);
+        let mut rng = ChaCha20Rng::from_seed(*seed.0);
         rng.set_stream((purpose as u64) << 32 | class as u64);
         Self(rng)
     }
