@@ -34,7 +34,7 @@
 //! number of rows asked for; who has several rows in the table (their protection is that of one, divided by how many); and all
 //! that [`evaluate()`] says.
 //! A model fitted anew spends anew. Small tables and small epsilons leave little: for d features, the rows of a class
-//! should be far more than d / epsilon. AIM, PrivSyn and MST choose their questions better for tables of categories.
+//! should be far more than 5 d / epsilon. AIM, PrivSyn and MST choose their questions better for tables of categories.
 #![forbid(unsafe_code)]
 
 pub mod bounds;
