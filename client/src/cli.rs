@@ -11,6 +11,7 @@ mod files;
 mod gateway;
 mod infer;
 mod scans;
+mod synth;
 mod verify;
 mod witness;
 
@@ -27,6 +28,7 @@ pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs};
 pub use scans::{BackboneArgs, ScanArgs};
+pub use synth::SynthArgs;
 pub use verify::VerifyArgs;
 pub use witness::WitnessArgs;
 pub(crate) use witness::log_key;
@@ -89,6 +91,15 @@ pub enum Command {
                           tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>"
     )]
     Fairness(FairnessArgs),
+    /// Make synthetic patients like those of a table, and measure how good they are and how close to real ones
+    ///
+    /// Nothing leaves this machine. Without --epsilon, what is made can reveal the real patients: treat it as their data.
+    #[command(
+        override_usage = "tiresias synth [OPTIONS] --features <FILE> --labels <FILE> --rows <N> --out <FILE>\n       \
+                          tiresias synth [OPTIONS] --features <FILE> --label-column <NAME> --rows <N> --out <FILE>\n       \
+                          tiresias synth [OPTIONS] ... --epsilon <E> --delta <D> --bounds <FILE>"
+    )]
+    Synth(SynthArgs),
     /// Check receipts, and the log that they are of
     ///
     /// VERIFIED: nothing is wrong, and a quorum of the named witnesses has signed a checkpoint that covers the receipt.

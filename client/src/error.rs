@@ -56,6 +56,24 @@ pub enum Error {
         /// How many.
         alarms: usize,
     },
+    /// Patients that cannot be made.
+    #[error("{path}: {source}", path = path.display())]
+    Synth {
+        /// The file that is to blame.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_synth::Error,
+    },
+    /// A table that cannot be read.
+    #[error("{path}: line {line}: {reason}", path = path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A report that cannot be made.
     #[error(transparent)]
     Report(#[from] tiresias_report::Error),
@@ -330,6 +348,8 @@ impl Error {
             Self::SomeScans { .. } => "some_scans",
             Self::Fairness { source, .. } => source.code(),
             Self::FairnessAlarm { .. } => "fairness_alarm",
+            Self::Synth { source, .. } => source.code(),
+            Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),
             Self::SomeReports { .. } => "some_reports",
             Self::Response(error) => error.code(),

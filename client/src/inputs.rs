@@ -8,7 +8,7 @@ use tiresias_keys::Digest;
 use crate::{Error, files};
 
 /// Features files may be this large.
-const MAXIMUM_FEATURES_BYTES: u64 = 1 << 30;
+pub(crate) const MAXIMUM_FEATURES_BYTES: u64 = 1 << 30;
 
 /// Where rows come from: files in order, rows in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,12 +127,12 @@ pub fn read_features(path: &Path) -> Result<Features, Error> {
     parse(path, &files::read(path, MAXIMUM_FEATURES_BYTES)?)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Features, Error> {
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Features, Error> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     Features::from_named(name, bytes).map_err(at(path))
 }
 
-fn at(path: &Path) -> impl Fn(tiresias_circuits::Error) -> Error + '_ {
+pub(crate) fn at(path: &Path) -> impl Fn(tiresias_circuits::Error) -> Error + '_ {
     |source| Error::Features { path: path.to_owned(), source }
 }
 

@@ -15,13 +15,13 @@
 //! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read.
 //! 2. [`oip`]: Open Inference Protocol bodies.
 //! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
-//! 4. [`inputs`]: features files. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
+//! 4. [`inputs`]: features files, `labelled` those with classes. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
 //! 5. [`state`]: what `encrypt` keeps for `decrypt`, perhaps under a [`passphrase`].
 //! 6. [`key_file`]: a long-lived key and its evaluation key; [`enroll`]: a gateway gets the latter.
 //! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `witness`, `demo`.
+//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `synth`, `witness`, `demo`.
 //! 11. [`audit`]: how `audit` looks for what must not have left.
 //! 12. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
@@ -41,6 +41,8 @@ pub mod finding;
 pub mod http;
 pub mod inputs;
 pub mod key_file;
+mod labelled;
+mod npy;
 pub mod oip;
 pub mod output;
 pub mod passphrase;

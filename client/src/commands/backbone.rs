@@ -7,7 +7,7 @@ use tiresias_backbone::Backbone;
 use crate::{
     Error,
     cli::BackboneArgs,
-    files, output,
+    files, npy, output,
     scans::{self, Rows},
 };
 
@@ -29,25 +29,12 @@ pub fn run(args: &BackboneArgs) -> Result<(), Error> {
     }
     if !rows.is_empty() {
         let mut file = files::create_own(path)?;
-        file.write_all(&npy(&rows, columns)).map_err(files::at(path))?;
+        let bytes = npy::bytes(rows.iter().map(|row| row.as_slice()), columns);
+        file.write_all(&bytes).map_err(files::at(path))?;
         output::line(&format!("{} rows of {columns} features written to {}", rows.len(), path.display()))?;
     }
     match failures.len() {
         0 => Ok(()),
         failed => Err(Error::SomeScans { failed, read: cases.len() }),
     }
-}
-
-/// A NumPy array of rows of float64, version 1.0.
-fn npy(rows: &[&Vec<f64>], columns: usize) -> Vec<u8> {
-    let dictionary =
-        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {columns}), }}", rows.len());
-    // Header and data meet at a multiple of 64 bytes.
-    let padded = (10 + dictionary.len() + 1).next_multiple_of(64) - 11;
-    let header = format!("{dictionary:padded$}\n");
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.extend(rows.iter().flat_map(|row| row.iter()).flat_map(|value| value.to_le_bytes()));
-    bytes
 }
