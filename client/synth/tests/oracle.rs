@@ -1,6 +1,5 @@
 //! The same figures from NumPy, SciPy and scikit-learn, which needs Python 3 with venv and a package index: says SKIPPED where there
 //! is none.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod common;
 
