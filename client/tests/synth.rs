@@ -197,7 +197,7 @@ fn what_goes_wrong_has_a_code_and_quotes_nothing() {
             "setting",
             "--test-share",
         ),
-        (clinic.write("none.txt", "1"), good_labels.clone(), &ten, "features", ".npy or .csv"),
+        (clinic.write("none.txt", "1"), good_labels.clone(), &ten, "bad_features_file", ".npy or .csv"),
         ("/nonexistent.csv".to_owned(), good_labels.clone(), &ten, "io", "nonexistent"),
     ] {
         let ended = synth(&features, &labels, more);
@@ -228,13 +228,13 @@ fn what_goes_wrong_has_a_code_and_quotes_nothing() {
     column(&clinic.write("twice.csv", "a,a\n1,2\n"), "a").failed("bad_table");
     column(&clinic.write("lone.csv", "a\nx\n"), "a").failed("bad_table");
     column(&clinic.write("gap.csv", "a,b\nx,1\n,2\n"), "a").failed("bad_table");
-    column(&clinic.write("ragged.csv", "a,b\nx,1\ny\n"), "a").failed("features");
+    column(&clinic.write("ragged.csv", "a,b\nx,1\ny\n"), "a").failed("bad_features_file");
     let ended = column(&clinic.write("word.csv", "a,b\nx,1\ny,secret\n"), "a");
     ended.failed("not_a_number");
     assert!(ended.err.contains("line 3, field 2"), "{}", ended.err);
-    column(&clinic.write("word.npy", ""), "a").failed("usage");
-    clinic.synth("made.txt", &[]).failed("usage");
-    clinic.synth("same.csv", &["--out-labels", clinic.path("same.csv").to_str().unwrap()]).failed("usage");
+    column(&clinic.write("word.npy", ""), "a").wrong_usage();
+    clinic.synth("made.txt", &[]).wrong_usage();
+    clinic.synth("same.csv", &["--out-labels", clinic.path("same.csv").to_str().unwrap()]).wrong_usage();
     clinic.synth("made.csv", &["--epsilon", "1"]).wrong_usage();
     clinic.synth("made.csv", &["--delta", "1"]).wrong_usage();
     clinic.synth("made.csv", &["--bounds", "b.csv"]).wrong_usage();
