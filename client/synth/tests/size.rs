@@ -3,7 +3,6 @@
 //! ```sh
 //! cargo test --release -p tiresias-synth --test size -- --ignored --nocapture   # 2 minutes
 //! ```
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::time::Instant;
 
