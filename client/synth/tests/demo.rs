@@ -1,5 +1,7 @@
 //! Synthetic patients of the demo's tables: how good they are, with and without privacy.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
 mod common;
 
 use common::{bounds, table};
