@@ -7,8 +7,9 @@
 //!
 //! Modules in reading order: [`choice`], what the operator asks for; `messages`, what goes over the pipes; `worker`, the
 //! process at their end; `child`, that process as its parent sees it; `supervisor`, which keeps one; `backend`, the circuits'
-//! view of it.
+//! view of it; [`at_once()`], how a request keeps it busy.
 
+mod at_once;
 mod backend;
 mod child;
 mod choice;
@@ -20,14 +21,15 @@ mod worker;
 
 use std::{sync::Arc, time::Duration};
 
+use tiresias_circuits::bootstrap::PreparedKey;
+
+pub use at_once::at_once;
 pub use backend::OnDevice;
+use child::Command;
 pub use choice::DeviceChoice;
 pub(crate) use supervisor::DeviceMetrics;
 use supervisor::Supervisor;
-use tiresias_circuits::bootstrap::PreparedKey;
 pub use worker::{WorkerArgs, WorkerError, work};
-
-use child::Command;
 
 /// Why a device that the operator names cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +40,7 @@ pub struct Error {
 }
 
 /// A gateway's device, where it has one.
-#[derive(Clone)]
-pub struct Device(Option<Arc<Supervisor>>);
+pub struct Device(Option<Supervisor>);
 
 impl Device {
     /// Starts the worker of a choice: this program, with [`WorkerArgs`] behind `bootstrap-worker`. It keeps keys in `key_bytes`
@@ -61,7 +62,7 @@ impl Device {
         match Supervisor::start(Command::this_program(device, key_bytes, limit)) {
             Ok(supervisor) => {
                 tracing::info!(device = supervisor.name(), "bootstraps are computed on a device");
-                Ok(Self(Some(Arc::new(supervisor))))
+                Ok(Self(Some(supervisor)))
             }
             Err(why) if choice == DeviceChoice::Auto => {
                 tracing::warn!("bootstraps are computed on the CPU: {why}");
@@ -88,6 +89,6 @@ impl Device {
     }
 
     pub(crate) fn metrics(&self) -> Option<&DeviceMetrics> {
-        self.0.as_ref().map(|supervisor| supervisor.metrics())
+        self.0.as_ref().map(Supervisor::metrics)
     }
 }

@@ -135,10 +135,10 @@ pub fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<(), Error> {
     let seed = audit.seed(receipt.index, &randomness)?.ok_or(Error::NoSeed)?;
     let seed = SecretSeed::from_bytes(**seed);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let backend = key.as_ref().map(|key| key.on(threads));
+    let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
     for (item, (features, digest)) in decoded.iter().enumerate() {
         let item = item as u32;
-        let backend = key.as_ref().map(|key| key.on(threads));
-        let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
         let computed = model.answer(backend, features, *digest, &seed, item);
         let computed = computed.map_err(|_| Error::Evaluation)?;
         let computed = computed.to_bytes(&model.card.plan().response_shape());

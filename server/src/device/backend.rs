@@ -1,11 +1,8 @@
 //! A device as circuits see it.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tiresias_circuits::bootstrap::{Backend, LweCiphertext, PreparedKey, Table};
@@ -38,7 +35,10 @@ impl<'a> OnDevice<'a> {
 
     fn on_device(&self, jobs: &[(&LweCiphertext, &Table)]) -> Option<Vec<LweCiphertext>> {
         let glwe = self.parameters().glwe();
-        let results = self.supervisor.bootstrap(self.key, flatten(jobs))?;
+        let lwes: Vec<&[u64]> = jobs.iter().map(|(lwe, _)| lwe.residues()).collect();
+        let work =
+            Work { lwes: lwes.concat(), tables: jobs.iter().map(|(_, table)| (*table).clone()).collect() };
+        let results = self.supervisor.bootstrap(self.key, work)?;
         let results = results.chunks_exact(glwe.polynomial_size() + 1);
         results.map(|residues| LweCiphertext::from_residues(glwe, residues.to_vec())).collect()
     }
@@ -58,18 +58,4 @@ impl Backend for OnDevice<'_> {
             .flat_map(|jobs| self.on_device(jobs).unwrap_or_else(|| on_cpu(jobs)))
             .collect()
     }
-}
-
-fn flatten(jobs: &[(&LweCiphertext, &Table)]) -> Work {
-    let mut work = Work::default();
-    let mut places = HashMap::new();
-    for (lwe, table) in jobs {
-        work.lwes.extend_from_slice(lwe.residues());
-        let place = *places.entry(table.polynomial().as_ptr()).or_insert_with(|| {
-            work.tables.push((*table).clone());
-            work.tables.len() as u32 - 1
-        });
-        work.table_of.push(place);
-    }
-    work
 }

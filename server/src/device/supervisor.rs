@@ -26,13 +26,11 @@ const ON_THE_WAY: usize = 2;
 /// How long a worker that could not be restarted is left alone.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Ciphertexts of one request, N + 1 residues each, and the tables that they want.
+/// Ciphertexts of one request, N + 1 residues each, and the table of each.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) lwes: Vec<u64>,
     pub(super) tables: Vec<Table>,
-    /// For each ciphertext the place of its table among `tables`.
-    pub(super) table_of: Vec<u32>,
 }
 
 /// Bootstraps that one request waits for.
@@ -171,7 +169,7 @@ impl Keeper {
         let results = worker.receive(&lengths)?;
         self.metrics.batches.inc();
         for (job, results) in self.sent.pop_front().into_iter().flatten().zip(results) {
-            self.metrics.bootstraps.inc_by(job.work.table_of.len() as u64);
+            self.metrics.bootstraps.inc_by(job.work.tables.len() as u64);
             // Whoever waited may be gone.
             let _ = job.done.send(results);
         }
@@ -207,20 +205,19 @@ fn restart(command: &Command, rested: &mut Instant, metrics: &DeviceMetrics) -> 
     Ok(worker)
 }
 
-/// Works as one batch. Requests to one model want the same tables, which go once.
+/// Works as one batch. Ciphertexts of one neuron want the same table, whoever asks, and it goes once.
 fn parts<'a>(works: impl Iterator<Item = &'a Work>) -> Parts<'a> {
     let mut parts = Parts::default();
     let mut places: HashMap<*const u64, u32> = HashMap::new();
     for work in works {
         parts.lwes.push(&work.lwes);
-        let place = |table: &'a Table| {
-            *places.entry(table.polynomial().as_ptr()).or_insert_with(|| {
+        for table in &work.tables {
+            let place = *places.entry(table.polynomial().as_ptr()).or_insert_with(|| {
                 parts.tables.push(table.polynomial());
                 parts.tables.len() as u32 - 1
-            })
-        };
-        let of: Vec<u32> = work.tables.iter().map(place).collect();
-        parts.table_of.extend(work.table_of.iter().filter_map(|&table| of.get(table as usize)));
+            });
+            parts.table_of.push(place);
+        }
     }
     parts
 }
@@ -228,10 +225,10 @@ fn parts<'a>(works: impl Iterator<Item = &'a Work>) -> Parts<'a> {
 /// The job that waits longest, and those of the same key that fit into a batch with it.
 pub(super) fn next(waiting: &mut VecDeque<Job>) -> Vec<Job> {
     let Some(first) = waiting.pop_front() else { return Vec::new() };
-    let (number, mut count) = (first.key.number(), first.work.table_of.len());
+    let (number, mut count) = (first.key.number(), first.work.tables.len());
     let mut jobs = vec![first];
     for job in std::mem::take(waiting) {
-        let size = job.work.table_of.len();
+        let size = job.work.tables.len();
         if job.key.number() == number && count + size <= LARGEST_BATCH {
             count += size;
             jobs.push(job);

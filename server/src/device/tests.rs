@@ -4,7 +4,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tiresias_circuits::bootstrap::PreparedKey;
+use tiresias_circuits::bootstrap::{PreparedKey, Table};
 use tiresias_keys::bootstrap_parameters::INSECURE_N64_N256_Q50;
 use tiresias_secret_key::LongLivedKey;
 
@@ -63,8 +63,9 @@ fn jobs_of_one_key_go_together_as_far_as_a_batch_goes_and_others_keep_their_orde
         Arc::new(PreparedKey::new(&key.evaluation_key().unwrap()))
     };
     let (one, other) = (key(), key());
+    let table = Table::new(INSECURE_N64_N256_Q50.glwe(), |_| 0);
     let job = |key: &Arc<PreparedKey>, size: usize| {
-        let work = Work { table_of: vec![0; size], ..Work::default() };
+        let work = Work { tables: vec![table.clone(); size], ..Work::default() };
         Job { key: Arc::clone(key), work, failures: 0, done: mpsc::sync_channel(1).0 }
     };
     let mut waiting = VecDeque::from([
@@ -77,7 +78,7 @@ fn jobs_of_one_key_go_together_as_far_as_a_batch_goes_and_others_keep_their_orde
     ]);
     let mut sizes = Vec::new();
     while !waiting.is_empty() {
-        sizes.push(next(&mut waiting).iter().map(|job| job.work.table_of.len()).collect::<Vec<_>>());
+        sizes.push(next(&mut waiting).iter().map(|job| job.work.tables.len()).collect::<Vec<_>>());
     }
     assert_eq!(sizes, [vec![10, LARGEST_BATCH - 15, 5], vec![1, 2], vec![6]]);
 }

@@ -1,11 +1,7 @@
 //! The turn of a request: its vectors become answers.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,7 +11,7 @@ use tiresias_keys::{Digest, EncryptedFeatures, EncryptedScores, xof::SecretSeed}
 
 use crate::{
     admission::Admission,
-    device::Device,
+    device::{Device, at_once},
     error::ApiError,
     registry::{ServedHead, ServedModel},
 };
@@ -82,34 +78,15 @@ impl Evaluator<'_> {
         backend: Option<&dyn Backend>,
         decoded: &Decoded,
         seed: &SecretSeed,
-        at_once: usize,
+        threads: usize,
     ) -> Result<Vec<Vec<u8>>, ApiError> {
         let shape = self.model.card.plan().response_shape();
-        let answer = |(item, (features, digest)): (usize, &(EncryptedFeatures, Digest))| {
+        at_once(decoded.len(), threads, |item| {
+            let (features, digest) = decoded.get(item).ok_or(ApiError::Internal)?;
             let answer = self.model.answer(backend, features, *digest, seed, item as u32)?;
             // Each answer is packed at once: unpacked ones are several times as large.
             Ok(answer.to_bytes(&shape))
-        };
-        if at_once.min(decoded.len()) <= 1 {
-            return decoded.iter().enumerate().map(answer).collect();
-        }
-        let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(decoded.len())));
-        let work = || {
-            loop {
-                let item = next.fetch_add(1, Ordering::Relaxed);
-                let Some(vector) = decoded.get(item) else { return };
-                let answer = answer((item, vector));
-                answers.lock().unwrap_or_else(PoisonError::into_inner).push((item, answer));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..at_once.min(decoded.len()) {
-                scope.spawn(work);
-            }
-        });
-        let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        answers.sort_unstable_by_key(|(item, _)| *item);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        })
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     process::Command,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +18,7 @@ use tiresias_keys::{
     xof::SecretSeed,
 };
 use tiresias_secret_key::{LongLivedKey, RequestContext};
-use tiresias_server::device::{Device, DeviceChoice};
+use tiresias_server::device::{Device, DeviceChoice, at_once};
 
 use crate::Failure;
 
@@ -76,7 +73,7 @@ pub(crate) fn check(ordinal: usize) -> Result<(), Failure> {
     let on = on_device()?;
     let started = Instant::now();
     let again = thread::scope(|scope| {
-        let running = scope.spawn(|| clinic.answers(&on, BATCH, AT_ONCE).map_err(|error| error.to_string()));
+        let running = scope.spawn(|| clinic.answers(&on, BATCH, AT_ONCE));
         thread::sleep(Duration::from_millis(100));
         let parent = std::process::id().to_string();
         let killed = Command::new("pkill").args(["-KILL", "-P", &parent]).status();
@@ -120,27 +117,13 @@ impl Clinic {
         &self,
         backend: &dyn Backend,
         count: usize,
-        at_once: usize,
-    ) -> Result<Vec<EncryptedScores>, Failure> {
+        threads: usize,
+    ) -> Result<Vec<EncryptedScores>, String> {
         let seed = SecretSeed::from_bytes([2; 32]);
-        let (next, answers) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let work = || {
-            loop {
-                let item = next.fetch_add(1, Ordering::Relaxed);
-                let Some((request, digest)) = self.requests.get(item).filter(|_| item < count) else {
-                    return;
-                };
-                let answer = self.head.evaluate(backend, request, *digest, &seed, item as u32);
-                answers.lock().unwrap_or_else(PoisonError::into_inner).push((item, answer));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..at_once {
-                scope.spawn(work);
-            }
-        });
-        let mut answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        answers.sort_by_key(|(item, _)| *item);
-        answers.into_iter().map(|(_, answer)| Ok(answer?)).collect()
+        at_once(count, threads, |item| {
+            let (request, digest) = self.requests.get(item).ok_or("more requests than there are")?;
+            let answer = self.head.evaluate(backend, request, *digest, &seed, item as u32);
+            answer.map_err(|error| error.to_string())
+        })
     }
 }
