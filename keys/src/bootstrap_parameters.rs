@@ -187,6 +187,18 @@ impl BootstrapParameters {
     pub fn keyswitch_rows(&self) -> usize {
         self.glwe.polynomial_size() * self.keyswitch.levels
     }
+
+    /// Residues of the blind rotation's key, masks and bodies.
+    #[must_use]
+    pub fn rotation_residues(&self) -> usize {
+        self.rotation_rows() * 2 * self.glwe.polynomial_size()
+    }
+
+    /// Words of the keyswitch key, masks and bodies.
+    #[must_use]
+    pub fn keyswitch_words(&self) -> usize {
+        self.keyswitch_rows() * (self.lwe_dimension + 1)
+    }
 }
 
 /// Sets are equal where their names are: the table has one of each.

@@ -1,7 +1,7 @@
 //! A device. Start at [`Device::open`].
 
 use cudarc::driver::CudaContext;
-use tiresias_circuits::bootstrap::twiddles;
+use tiresias_circuits::bootstrap;
 use tiresias_keys::{BootstrapParameters, bootstrap_parameters::N918_N2048_Q50};
 
 use crate::{
@@ -43,10 +43,7 @@ impl Device {
             return Err(Error::NoDevice { ordinal, count });
         }
         let context = CudaContext::new(ordinal)?;
-        let q = N918_N2048_Q50.glwe().primes()[0];
-        let centred = |residue: u64| if residue > q / 2 { residue as f64 - q as f64 } else { residue as f64 };
-        let twiddles: Vec<f64> = twiddles(N918_N2048_Q50.glwe()).into_iter().map(centred).collect();
-        Ok(Self { name: context.name()?, kernels: Kernels::load(&context, &twiddles)? })
+        Ok(Self { name: context.name()?, kernels: Kernels::load(&context, &twiddles())? })
     }
 
     /// The device's name, as its driver has it.
@@ -86,7 +83,7 @@ impl Device {
         keyswitch: &[u32],
     ) -> Result<DeviceKey, Error> {
         check_parameters(parameters)?;
-        if keyswitch.len() != parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1) {
+        if keyswitch.len() != parameters.keyswitch_words() {
             return Err(Error::Shape("rows of the keyswitch"));
         }
         let stream = &self.kernels.stream;
@@ -128,6 +125,14 @@ impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Device").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The twiddles as the kernels take them: centred residues.
+#[must_use]
+pub fn twiddles() -> Vec<f64> {
+    let q = N918_N2048_Q50.glwe().primes()[0];
+    let centred = |residue: u64| if residue > q / 2 { residue as f64 - q as f64 } else { residue as f64 };
+    bootstrap::twiddles(N918_N2048_Q50.glwe()).into_iter().map(centred).collect()
 }
 
 fn check_parameters(parameters: &'static BootstrapParameters) -> Result<(), Error> {

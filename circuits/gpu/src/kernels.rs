@@ -91,7 +91,7 @@ impl Kernels {
         rotation: &CudaSlice<u64>,
     ) -> Result<CudaSlice<f64>, Error> {
         let (rows, ggsws) = (parameters.rows_per_ggsw() as i32, parameters.ggsw_per_step() as i32);
-        if rotation.len() != parameters.rotation_rows() * 2 * N {
+        if rotation.len() != parameters.rotation_residues() {
             return Err(Error::Shape("polynomials of the key"));
         }
         let mut prepared = self.stream.alloc_zeros(rotation.len())?;
@@ -134,7 +134,7 @@ impl Kernels {
         count: usize,
     ) -> Result<CudaSlice<u32>, Error> {
         let columns = parameters.lwe_dimension() + 1;
-        if lwes.len() != count * (N + 1) || key.len() != parameters.keyswitch_rows() * columns {
+        if lwes.len() != count * (N + 1) || key.len() != parameters.keyswitch_words() {
             return Err(Error::Shape("ciphertexts"));
         }
         let mut digits = self.stream.alloc_zeros::<u32>(count * N)?;
@@ -148,7 +148,7 @@ impl Kernels {
 
         let (across, down) = (columns.div_ceil(KEYSWITCH_COLUMNS), count.div_ceil(KEYSWITCH_LWES));
         // A power of two, so that it divides N.
-        let parts = (KEYSWITCH_BLOCKS / (across * down)).clamp(1, 64).next_power_of_two().min(64);
+        let parts = (KEYSWITCH_BLOCKS / (across * down)).clamp(1, 64).next_power_of_two();
         let count = count as i32;
         let mut launch = self.stream.launch_builder(&self.keyswitch);
         launch.arg(&digits).arg(key).arg(&mut sums).arg(&n).arg(&count);
@@ -177,7 +177,7 @@ impl Kernels {
         if positions.len() != count * (parameters.lwe_dimension() + 1) || !tables.len().is_multiple_of(N) {
             return Err(Error::Shape("positions"));
         }
-        if key.len() != parameters.rotation_rows() * 2 * N {
+        if key.len() != parameters.rotation_residues() {
             return Err(Error::Shape("polynomials of the key"));
         }
         if table_of.iter().any(|&table| table as usize >= tables.len() / N) {

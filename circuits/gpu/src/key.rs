@@ -16,12 +16,6 @@ impl DeviceKey {
     pub fn bytes(&self) -> usize {
         self.rotation.num_bytes() + self.keyswitch.num_bytes()
     }
-
-    /// The parameter set.
-    #[must_use]
-    pub fn parameters(&self) -> &'static BootstrapParameters {
-        self.parameters
-    }
 }
 
 impl std::fmt::Debug for DeviceKey {

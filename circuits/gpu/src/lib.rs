@@ -17,6 +17,6 @@ mod error;
 mod kernels;
 mod key;
 
-pub use device::{Batch, Device};
+pub use device::{Batch, Device, twiddles};
 pub use error::Error;
 pub use key::DeviceKey;

@@ -9,7 +9,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tiresias_circuits::bootstrap::{LweCiphertext, PreparedKey, Table, twiddles};
+use tiresias_circuits::bootstrap::{LweCiphertext, PreparedKey, Table};
+use tiresias_gpu::twiddles;
 use tiresias_keys::{
     BootstrapParameters, EvaluationKey,
     bootstrap_parameters::{N918_N2048_Q50, N918_N2048_Q50_G2, N918_N2048_Q50_L2, N918_N2048_Q50_L2_G2},
@@ -32,9 +33,6 @@ fn emulator(directory: &Path) -> Option<std::path::PathBuf> {
 fn emulate(program: &Path, key: &PreparedKey, lwes: &[LweCiphertext], table: &Table) -> Vec<u64> {
     let parameters = key.parameters();
     let (n, levels, group) = (parameters.lwe_dimension(), parameters.rotation().levels, parameters.group());
-    let q = parameters.glwe().primes()[0];
-    let centred = |residue: u64| if residue > q / 2 { residue as f64 - q as f64 } else { residue as f64 };
-    let twiddles: Vec<f64> = twiddles(parameters.glwe()).into_iter().map(centred).collect();
     let mut running = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = running.stdin.take().unwrap();
     input
@@ -42,7 +40,7 @@ fn emulate(program: &Path, key: &PreparedKey, lwes: &[LweCiphertext], table: &Ta
         .unwrap();
     input.write_all(bytemuck::cast_slice(key.keyswitch_rows())).unwrap();
     input.write_all(bytemuck::cast_slice(key.rotation())).unwrap();
-    input.write_all(bytemuck::cast_slice(&twiddles)).unwrap();
+    input.write_all(bytemuck::cast_slice(&twiddles())).unwrap();
     lwes.iter().for_each(|lwe| input.write_all(bytemuck::cast_slice(lwe.residues())).unwrap());
     input.write_all(bytemuck::cast_slice(table.polynomial())).unwrap();
     input.write_all(bytemuck::cast_slice(&vec![0_u32; lwes.len()])).unwrap();

@@ -51,8 +51,8 @@ impl PreparedKey {
         rotation: Vec<u64>,
         keyswitch: Vec<u32>,
     ) -> Option<Self> {
-        let fits = rotation.len() == parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
-            && keyswitch.len() == parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1);
+        let fits = rotation.len() == parameters.rotation_residues()
+            && keyswitch.len() == parameters.keyswitch_words();
         fits.then(|| Self::assemble(parameters, Kernel::detect(), rotation, keyswitch))
     }
 
@@ -72,8 +72,7 @@ impl PreparedKey {
     /// Bytes of memory that any prepared key of these parameters takes.
     #[must_use]
     pub fn bytes(parameters: &BootstrapParameters) -> usize {
-        8 * parameters.rotation_rows() * 2 * parameters.glwe().polynomial_size()
-            + 4 * parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1)
+        8 * parameters.rotation_residues() + 4 * parameters.keyswitch_words()
     }
 
     /// A number that no other prepared key of this process has: by it a device knows what it holds.
@@ -115,7 +114,7 @@ fn transform_rotation(key: &EvaluationKey) -> Vec<u64> {
     let n = parameters.glwe().polynomial_size();
     let (ggsws, rows) = (parameters.ggsw_per_step(), parameters.rows_per_ggsw());
     let per_step = ggsws * rows;
-    let mut prepared = vec![0; parameters.rotation_rows() * 2 * n];
+    let mut prepared = vec![0; parameters.rotation_residues()];
     for (index, body) in key.rotation_bodies().enumerate() {
         let mask = EvaluationKey::rotation_mask(parameters, key.seed(), index);
         let (step, ggsw, row) = (index / per_step, index / rows % ggsws, index % rows);
@@ -135,7 +134,7 @@ fn transform_rotation(key: &EvaluationKey) -> Vec<u64> {
 
 fn expand_keyswitch(key: &EvaluationKey) -> Vec<u32> {
     let parameters = key.parameters();
-    let mut words = Vec::with_capacity(parameters.keyswitch_rows() * (parameters.lwe_dimension() + 1));
+    let mut words = Vec::with_capacity(parameters.keyswitch_words());
     let levels = parameters.keyswitch().levels;
     for (coefficient, bodies) in key.keyswitch_bodies().chunks_exact(levels).enumerate() {
         let masks = EvaluationKey::keyswitch_masks(parameters, key.seed(), coefficient);
