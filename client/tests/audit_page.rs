@@ -9,18 +9,10 @@ mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Instant,
-};
+use std::{fmt::Write as _, fs};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use common::tiresias;
-use gateway::{HANG, program};
+use common::{browser::Browser, tiresias};
+use gateway::program;
 use serde_json::Value;
 
 /// Widths of a phone and of a desk.
@@ -58,17 +50,11 @@ addEventListener('load', () => {
   document.body.append(answer);
 });";
 
-/// A browser's name, where one can be started.
-fn browser() -> Option<&'static str> {
-    let starts = |name: &&str| Command::new(name).arg("--version").output().is_ok();
-    ["chromium", "chromium-browser", "google-chrome"].into_iter().find(starts)
-}
-
 /// What is wrong with these pages, at each width.
-fn probe(browser: &str, folder: &Path, pages: &[String]) -> Vec<Value> {
+fn probe(browser: &Browser, pages: &[String]) -> Vec<Value> {
     let mut wrapper = String::from("<!doctype html><meta charset=utf-8><body>");
     for (at, page) in pages.iter().enumerate() {
-        fs::write(folder.join(format!("{at}.html")), page).unwrap();
+        fs::write(browser.path(&format!("{at}.html")), page).unwrap();
         for width in WIDTHS {
             let _ = write!(
                 wrapper,
@@ -77,43 +63,19 @@ fn probe(browser: &str, folder: &Path, pages: &[String]) -> Vec<Value> {
         }
     }
     let _ = write!(wrapper, "<script>{PROBE}</script>");
-    let (file, out) = (folder.join("wrapper.html"), folder.join("out"));
+    let file = browser.path("wrapper.html");
     fs::write(&file, wrapper).unwrap();
-    let profile = tempfile::tempdir_in(folder).unwrap();
-    let mut process = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--dump-dom",
-        ])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--disable-dev-shm-usage", "--allow-file-access-from-files", "--window-size=1600,2000"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("file://{}", file.display()))
-        .stdout(Stdio::from(fs::File::create(&out).unwrap()))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while process.try_wait().unwrap().is_none() {
-        if started.elapsed() > HANG {
-            process.kill().unwrap();
-        }
-        thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let dom = fs::read_to_string(out).unwrap();
-    let answer = dom.split_once("id=\"answer\">").unwrap().1.split_once('<').unwrap().0;
-    serde_json::from_slice(&STANDARD.decode(answer).unwrap()).unwrap()
+    browser.answers(&file, &["--window-size=1600,2000"])
 }
 
 #[test]
 fn what_is_shown_and_what_is_not_are_to_be_seen_side_by_side() {
-    let Some(browser) = browser() else {
-        println!("SKIPPED: no browser");
-        return;
+    let browser = match Browser::find() {
+        Ok(browser) => browser,
+        Err(reason) => {
+            println!("SKIPPED: no browser: {reason}");
+            return;
+        }
     };
     program();
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +91,7 @@ fn what_is_shown_and_what_is_not_are_to_be_seen_side_by_side() {
         (page.replace("id=\"memory\"", ""), "a link leads nowhere"),
     ];
     let pages: Vec<String> = cases.iter().map(|(page, _)| page.clone()).collect();
-    let answers = probe(browser, folder.path(), &pages);
+    let answers = probe(&browser, &pages);
     for (at, (_, expected)) in cases.iter().enumerate() {
         for answer in &answers[at * 2..at * 2 + 2] {
             let wrong = answer["wrong"].as_array().unwrap();

@@ -15,7 +15,7 @@ use std::{
 
 use common::{
     Ended,
-    python::{environment, python},
+    programs::{environment, python},
     tiresias,
 };
 use tempfile::TempDir;

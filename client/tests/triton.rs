@@ -8,7 +8,7 @@ mod gateway;
 use std::{path::Path, process::Command};
 
 use common::{
-    python::{environment, python},
+    programs::{environment, python},
     tiresias, with_features,
 };
 use gateway::{Setup, fixture};

@@ -6,17 +6,13 @@
 
 mod common;
 
-use std::{
-    collections::HashMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fmt::Write as _, fs, path::Path};
 
-use common::{program, run, samples, skipped};
+use common::{
+    browser::Browser,
+    programs::{program, run},
+    samples, skipped,
+};
 use image::RgbImage;
 use serde_json::Value;
 use tiresias_report::{
@@ -25,9 +21,6 @@ use tiresias_report::{
 
 /// Points of a phone's width, and of a page that is taller than any of these.
 const PHONE: (u32, u32) = (390, 4600);
-
-/// A browser that takes longer hangs.
-const HANG: Duration = Duration::from_secs(120);
 
 /// What has to be there, by selector.
 const PARTS: [&str; 14] = [
@@ -74,53 +67,6 @@ addEventListener('load', () => {
   document.body.append(answer);
 });";
 
-/// A browser without a window.
-struct Browser {
-    program: PathBuf,
-    directory: tempfile::TempDir,
-}
-
-impl Browser {
-    fn find() -> Result<Self, String> {
-        let program = program(&["chromium", "chromium-browser", "google-chrome"], "--version")?;
-        Ok(Self { program, directory: tempfile::tempdir().unwrap() })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Opens a file and gives what it prints.
-    fn open(&self, page: &Path, more: &[&str]) -> String {
-        let profile = tempfile::tempdir_in(self.directory.path()).unwrap();
-        let out = self.path("out");
-        let mut browser = Command::new(&self.program)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            .args(["--disable-dev-shm-usage", "--hide-scrollbars", "--allow-file-access-from-files"])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
-            .args(more)
-            .arg(format!("file://{}", page.display()))
-            .stdout(Stdio::from(fs::File::create(&out).unwrap()))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        let status = loop {
-            match browser.try_wait().unwrap() {
-                Some(status) => break status,
-                None if started.elapsed() > HANG => {
-                    browser.kill().unwrap();
-                    break browser.wait().unwrap();
-                }
-                None => thread::sleep(Duration::from_millis(20)),
-            }
-        };
-        assert!(status.success(), "the browser ended with {status}");
-        fs::read_to_string(out).unwrap()
-    }
-}
-
 /// What is wrong with each of these pages on a phone.
 fn on_a_phone(browser: &Browser, pages: &[String]) -> Vec<Vec<String>> {
     let mut wrapper = String::from(
@@ -139,11 +85,8 @@ fn on_a_phone(browser: &Browser, pages: &[String]) -> Vec<Vec<String>> {
     let (file, shot) = (browser.path("wrapper.html"), browser.path("shot.png"));
     fs::write(&file, wrapper).unwrap();
     let size = format!("--window-size={},{}", PHONE.0 * pages.len() as u32, PHONE.1);
-    let dom = browser.open(&file, &["--dump-dom", &size]);
-    let answer = dom.split_once("id=\"answer\">").unwrap().1.split_once('<').unwrap().0;
-    let answer = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, answer).unwrap();
-    let frames: Vec<Value> = serde_json::from_slice(&answer).unwrap();
-    browser.open(&file, &[&format!("--screenshot={}", shot.display()), &size]);
+    let frames = browser.answers(&file, &["--hide-scrollbars", &size]);
+    browser.open(&file, &["--hide-scrollbars", &format!("--screenshot={}", shot.display()), &size]);
     let shot = image::open(shot).unwrap().to_rgb8();
     assert_eq!(shot.dimensions(), (PHONE.0 * pages.len() as u32, PHONE.1));
     frames.iter().map(|frame| problems(frame, &shot)).collect()
@@ -232,7 +175,8 @@ fn everything_is_to_be_seen_on_a_phone() {
 fn missing_on_paper(browser: &Browser, page: &str) -> Vec<String> {
     let (file, pdf) = (browser.path("page.html"), browser.path("page.pdf"));
     fs::write(&file, page).unwrap();
-    browser.open(&file, &[&format!("--print-to-pdf={}", pdf.display()), "--no-pdf-header-footer"]);
+    let print = format!("--print-to-pdf={}", pdf.display());
+    browser.open(&file, &["--hide-scrollbars", &print, "--no-pdf-header-footer"]);
     let pdf = pdf.to_str().unwrap();
     let text = run(Path::new("pdftotext"), &["-layout", pdf, "-"]).unwrap();
     let text = String::from_utf8(text.stdout).unwrap();

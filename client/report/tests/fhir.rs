@@ -8,7 +8,10 @@ mod common;
 
 use std::{fs, path::Path, process::Command};
 
-use common::{python, run, samples, skipped};
+use common::{
+    programs::{python_with, run},
+    samples, skipped,
+};
 use serde_json::Value;
 use tiresias_report::{
     Bar, Bars, Drift, Evidence, HeatMap, Id, ModelFacts, Moment, Outcome, Report, Review, Verdict, fhir,
@@ -60,7 +63,7 @@ fn assert_told_apart(said: &[u8], names: &[&str], missed: &[&str]) {
 
 #[test]
 fn the_models_of_r4_take_every_bundle() {
-    let python = match python("fhir", &["fhir.resources==8.3.0", "fhirclient==4.4.0"]) {
+    let python = match python_with("fhir", &["fhir.resources==8.3.0", "fhirclient==4.4.0"]) {
         Ok(python) => python,
         Err(reason) => return skipped("fhir.resources and fhirclient cannot be installed here", &reason),
     };

@@ -13,7 +13,10 @@ use std::{
     process::Command,
 };
 
-use common::{program, python, run, samples, skipped};
+use common::{
+    programs::{program, python_with, run},
+    samples, skipped,
+};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -56,7 +59,7 @@ fn lines<'a>(said: &'a str, start: &str) -> Vec<&'a str> {
 
 #[test]
 fn highdicom_reads_the_findings_by_their_templates() {
-    let python = match python("highdicom", &["highdicom==0.28.2", "pydicom==3.0.2"]) {
+    let python = match python_with("highdicom", &["highdicom==0.28.2", "pydicom==3.0.2"]) {
         Ok(python) => python,
         Err(reason) => return skipped("highdicom cannot be installed here", &reason),
     };

@@ -5,7 +5,10 @@ mod common;
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use common::{python, run, table};
+use common::{
+    programs::{python_with, run},
+    table,
+};
 use tiresias_synth::{Rows, evaluate, fit, split};
 
 /// One release of each, so that a new one does not break the test.
@@ -13,7 +16,7 @@ const PACKAGES: [&str; 3] = ["numpy==2.4.6", "scipy==1.17.1", "scikit-learn==1.9
 
 #[test]
 fn figures_are_those_of_other_libraries() {
-    let python = match python("synth", &PACKAGES) {
+    let python = match python_with("synth", &PACKAGES) {
         Ok(python) => python,
         Err(reason) => {
             println!("SKIPPED: scikit-learn and its companions cannot be installed here: {reason}");
@@ -35,6 +38,7 @@ fn figures_are_those_of_other_libraries() {
         let figures = serde_json::json!({ "evaluation": found, "shrinkage": shrinkage });
         fs::write(folder.join("figures.json"), figures.to_string()).unwrap();
         let said = run(&python, &[script.to_str().unwrap(), folder.to_str().unwrap()]).unwrap();
+        let said = String::from_utf8_lossy(&said.stdout);
         println!("{name}, seed {seed}: {}", said.trim());
         assert!(said.contains("all agree"), "{said}");
     }

@@ -12,8 +12,10 @@ use serde_json::Value;
 
 use crate::gateway::Gateway;
 
+pub(crate) mod browser;
 pub(crate) mod forger;
 pub(crate) mod frames;
+pub(crate) mod programs;
 pub(crate) mod python;
 pub(crate) mod relay;
 #[cfg(target_os = "linux")]

@@ -2,11 +2,10 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+#[path = "../../../tests/common/programs.rs"]
+pub(crate) mod programs;
+
+use std::{fs, path::Path};
 
 use tiresias_synth::{Bound, Bounds, Rows};
 
@@ -33,28 +32,4 @@ pub(crate) fn bounds(rows: &Rows) -> Bounds {
         Bound { lower, upper, whole: values.iter().all(|value| value.fract() == 0.0) }
     };
     Bounds::new((0..rows.columns()).map(bound).collect()).unwrap()
-}
-
-/// A Python with these packages, made once and kept with the build. The reason where there is none.
-pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-venv"));
-    let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let done = venv.join("packages");
-    if fs::read_to_string(&done).is_ok_and(|made| made == packages.join(" ")) {
-        return Ok(python);
-    }
-    run(Path::new("python3"), &["-m", "venv", "--clear", venv.to_str().unwrap()])?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    run(&python, &[&pip, packages].concat())?;
-    fs::write(done, packages.join(" ")).unwrap();
-    Ok(python)
-}
-
-/// What a program printed. The reason where it cannot be run or fails.
-pub(crate) fn run(program: &Path, arguments: &[&str]) -> Result<String, String> {
-    match Command::new(program).args(arguments).output() {
-        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(output) => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Err(error) => Err(format!("{}: {error}", program.display())),
-    }
 }
