@@ -51,13 +51,8 @@ impl Folder {
         self.make(&self.0.join("wire"))?;
         let mut names = Vec::new();
         for (number, conversation) in (1..).zip(conversations) {
-            for (what, kept) in [
-                ("inside-tls-from-clinic", &conversation.asked),
-                ("inside-tls-from-gateway", &conversation.answered),
-                ("network-to-gateway", &conversation.sent),
-                ("network-from-gateway", &conversation.received),
-            ] {
-                let name = format!("wire/{number}-{what}.bin");
+            for (_, file, kept) in conversation.streams() {
+                let name = format!("wire/{number}-{file}.bin");
                 self.write(&name, &kept.bytes())?;
                 names.push(name);
             }

@@ -1,14 +1,14 @@
 //! Patients that exist nowhere else: features drawn at random inside a model's calibrated range. What is found of them has come
 //! from this audit.
 
-use std::fmt::Write as _;
-
 use tiresias_circuits::scores;
 use tiresias_keys::parameters::RESIDUE_BITS;
 
 use crate::{
     Error, Model,
     audit::{Canaries, Search, TooCommon},
+    canaries::Lottery,
+    commands::demo::data,
 };
 
 /// Rows of features.
@@ -19,12 +19,15 @@ impl Patients {
     pub(super) fn draw(model: &Model, count: usize) -> Result<Self, Error> {
         let (quantizer, features) = (model.card().quantizer(), model.card().plan().shape().features);
         let limit = f64::from((1_u32 << (quantizer.bits() - 1)) - 1);
+        let mut lottery = Lottery::new()?;
+        // From 0 to 1, with 53 random bits.
+        let mut uniform = || lottery.below(1 << 53) as f64 / (1_u64 << 53) as f64;
         let mut rows = Vec::with_capacity(count);
         for _ in 0..count {
             let mut row = Vec::with_capacity(features);
             for feature in 0..features {
                 let reach = limit * quantizer.scale_of(feature);
-                row.push(quantizer.offset_of(feature) + (2.0 * uniform()? - 1.0) * reach);
+                row.push(quantizer.offset_of(feature) + (2.0 * uniform() - 1.0) * reach);
             }
             rows.push(row);
         }
@@ -33,13 +36,7 @@ impl Patients {
 
     /// As a table.
     pub(super) fn to_csv(&self) -> String {
-        let mut text = String::new();
-        for row in &self.0 {
-            let cells: Vec<String> = row.iter().map(f64::to_string).collect();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", cells.join(","));
-        }
-        text
+        data::to_csv(&self.0)
     }
 
     /// What must not be found of them, and of their keys: features in rows and alone, quantized, and encoded as plaintexts.
@@ -84,8 +81,8 @@ impl Patients {
 /// Bytes to be sent to a gateway on purpose: other patients, in a few forms each.
 pub(super) fn planted(model: &Model) -> Result<(Search, Vec<u8>), Error> {
     let mut canaries = Patients::draw(model, 1)?.canaries(model, &[])?;
-    let mut name = [0; 12];
-    fill(&mut name)?;
+    let mut lottery = Lottery::new()?;
+    let name: [u8; 12] = std::array::from_fn(|_| lottery.below(256) as u8);
     canaries.text("text", &hex::encode(name)).map_err(unusable)?;
     let search = Search::new(canaries);
     let samples = search.samples();
@@ -105,15 +102,4 @@ fn unusable(_: TooCommon) -> Error {
          least 16 features"
             .to_owned(),
     )
-}
-
-/// A number from 0 to 1 with 53 random bits.
-fn uniform() -> Result<f64, Error> {
-    let mut bytes = [0; 8];
-    fill(&mut bytes)?;
-    Ok((u64::from_le_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64)
-}
-
-fn fill(bytes: &mut [u8]) -> Result<(), Error> {
-    getrandom::fill(bytes).map_err(|_| Error::Audit("the operating system gives no randomness".to_owned()))
 }

@@ -37,6 +37,18 @@ pub(super) struct Conversation {
     pub(super) received: Kept,
 }
 
+impl Conversation {
+    /// Each stream: what it is in words, the name of its file, and its bytes.
+    pub(super) fn streams(&self) -> [(&'static str, &'static str, &Kept); 4] {
+        [
+            ("requests inside TLS", "inside-tls-from-clinic", &self.asked),
+            ("answers inside TLS", "inside-tls-from-gateway", &self.answered),
+            ("bytes of the network to the gateway", "network-to-gateway", &self.sent),
+            ("bytes of the network from the gateway", "network-from-gateway", &self.received),
+        ]
+    }
+}
+
 /// The relay. It ends when this is dropped.
 pub(super) struct Relay {
     pub(super) url: String,

@@ -107,12 +107,7 @@ pub(super) fn wire(
     search: &Search,
 ) {
     for (number, conversation) in conversations.iter().enumerate() {
-        for (what, kept) in [
-            ("requests inside TLS", &conversation.asked),
-            ("answers inside TLS", &conversation.answered),
-            ("bytes of the network to the gateway", &conversation.sent),
-            ("bytes of the network from the gateway", &conversation.received),
-        ] {
+        for (what, _, kept) in conversation.streams() {
             let place = format!("connection {}: {what}", number + 1);
             note(check, places, &place, &search.bytes(&kept.bytes()));
         }

@@ -1,7 +1,5 @@
 //! The demonstration data, shipped in `client/demo` with its source and licence.
 
-use std::fmt::Write as _;
-
 use tiresias_circuits::Features;
 
 use crate::Error;
@@ -47,6 +45,12 @@ pub(in crate::commands) struct Patient {
     pub(in crate::commands) features: Vec<f64>,
 }
 
+impl AsRef<[f64]> for Patient {
+    fn as_ref(&self) -> &[f64] {
+        &self.features
+    }
+}
+
 impl DataSet {
     /// The training rows and the held-out rows.
     pub(in crate::commands) fn load(&self) -> Result<(Vec<Patient>, Vec<Patient>), Error> {
@@ -78,15 +82,12 @@ pub(in crate::commands) fn features(patients: &[Patient]) -> Result<Features, Er
     Ok(Features::new(values, columns)?)
 }
 
-/// The features of patients as a .csv file, without their diagnoses.
-pub(in crate::commands) fn to_csv(patients: &[Patient]) -> String {
+/// Rows of features as a .csv file, those of patients without their diagnoses.
+pub(in crate::commands) fn to_csv(rows: &[impl AsRef<[f64]>]) -> String {
     let mut text = String::new();
-    for patient in patients {
-        for (index, value) in patient.features.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "," };
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}{value}");
-        }
+    for row in rows {
+        let cells: Vec<String> = row.as_ref().iter().map(f64::to_string).collect();
+        text.push_str(&cells.join(","));
         text.push('\n');
     }
     text
