@@ -26,8 +26,9 @@ use super::{
 /// Under load the public files are this much behind, at most.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a commit waits, counted from the last one, for answers that are being computed: so a busy log syncs less often.
-const GATHER: Duration = Duration::from_micros(500);
+/// How long a commit waits, counted from the last one, for answers that are being computed, and for as many as the last one
+/// had: so a busy log syncs less often, and a quiet one at once.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// How long the end waits for witnesses to cosign the last checkpoint.
 const LAST_ROUND: Duration = Duration::from_secs(2);
@@ -79,6 +80,8 @@ pub(super) struct Committer {
     waiting: VecDeque<Job>,
     /// When the last commit began.
     committed: Instant,
+    /// How many entries it took.
+    gathered: usize,
     published: Instant,
     swept: Instant,
     /// Whether the last commit failed.
@@ -95,8 +98,8 @@ impl Committer {
     ) -> Self {
         let (waiting, now) = (VecDeque::new(), Instant::now());
         let (committed, published, swept) = (now, now, now);
-        let (failing, closed) = (false, false);
-        Self { book, messages, shared, metrics, waiting, committed, published, swept, failing, closed }
+        let (gathered, failing, closed) = (0, false, false);
+        Self { book, messages, shared, metrics, waiting, committed, gathered, published, swept, failing, closed }
     }
 
     /// Works until it is told to close, or no one is left who could tell it anything.
@@ -155,7 +158,7 @@ impl Committer {
         while self.waiting.len() < BATCH && !self.closed {
             let message = match self.messages.try_recv() {
                 Ok(message) => message,
-                Err(_) if self.waiting.is_empty() || self.shared.coming.load(Ordering::Acquire) == 0 => break,
+                Err(_) if self.waiting.is_empty() || !self.expects_more() => break,
                 Err(_) => {
                     let patience = GATHER.saturating_sub(self.committed.elapsed());
                     let Ok(message) = self.messages.recv_timeout(patience) else { break };
@@ -164,6 +167,11 @@ impl Committer {
             };
             self.take(message);
         }
+    }
+
+    /// Whether a commit that begins a little later would take more entries along.
+    fn expects_more(&self) -> bool {
+        self.waiting.len() < self.gathered || self.shared.coming.load(Ordering::Acquire) > 0
     }
 
     fn take(&mut self, message: Message) {
@@ -189,6 +197,7 @@ impl Committer {
         let started = Instant::now();
         self.committed = started;
         let count = self.waiting.len().min(BATCH);
+        self.gathered = count;
         let entries: Vec<Hash> = self.waiting.iter().take(count).map(|job| job.entry).collect();
         let seeds: Vec<(u64, &Seed)> = (0..)
             .zip(self.waiting.iter().take(count))
