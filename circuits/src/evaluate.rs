@@ -1,14 +1,14 @@
 //! The circuit over ciphertexts. Start at [`PreparedHead::evaluate`].
 
 use tiresias_keys::{
-    ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, Parameters, ResponseGroup, Ring, Seed,
+    ConfigId, Digest, EncryptedFeatures, EncryptedScores, KeyId, ResponseGroup, Ring, Seed,
     xof::{Role, SecretSeed, Xof},
 };
 
-use crate::{
-    Error, Plan, QuantizedHead, bootstrap::LweCiphertext, modulus::ModulusSwitch, plan::Widths,
-    scores::encode,
-};
+pub(crate) mod randomness;
+
+use self::randomness::{Ciphertext, Randomness};
+use crate::{Error, Plan, QuantizedHead, bootstrap::LweCiphertext, modulus::ModulusSwitch, scores::encode};
 
 /// A head ready to be evaluated: its weight polynomials in the transform domain. Private to the model owner.
 pub struct PreparedHead {
@@ -230,9 +230,7 @@ impl PreparedHead {
         let ring = parameters.ring();
         self.plan.widths().zip(request.zero_body()).map(|(widths, body)| {
             let mask = self.expand(Role::ZeroMask, 0, request);
-            let mut zero = Ciphertext::transformed(ring, mask, body);
-            ring.normalize(&mut zero.mask);
-            ring.normalize(&mut zero.body);
+            let zero = Ciphertext::transformed(ring, mask, body).normalized(ring);
             (zero, Randomness { parameters, widths, response_seed, item })
         })
     }
@@ -273,61 +271,6 @@ fn pack(plan: &Plan, weights: &[i8]) -> Vec<Vec<u64>> {
             polynomial
         })
         .collect()
-}
-
-/// A transformed ciphertext.
-struct Ciphertext {
-    mask: Vec<u64>,
-    body: Vec<u64>,
-}
-
-impl Ciphertext {
-    fn transformed(ring: &Ring, mut mask: Vec<u64>, body: &[u64]) -> Self {
-        let mut body = body.to_vec();
-        ring.forward(&mut mask);
-        ring.forward(&mut body);
-        Self { mask, body }
-    }
-}
-
-/// Where the fresh randomness of a response comes from.
-struct Randomness<'a> {
-    parameters: &'static Parameters,
-    widths: &'a Widths,
-    response_seed: &'a SecretSeed,
-    item: u32,
-}
-
-impl Randomness<'_> {
-    /// u, transformed.
-    fn rerandomizer(&self, group: u32) -> Vec<u64> {
-        let ring = self.parameters.ring();
-        let mut samples = vec![0; ring.polynomial_size()];
-        self.stream(Role::Rerandomizer, group).tuniform(self.widths.rerandomizer, &mut samples);
-        let mut rerandomizer = ring.reduce_small(&samples);
-        ring.forward(&mut rerandomizer);
-        rerandomizer
-    }
-
-    /// e1.
-    fn mask_noise(&self, group: u32) -> Vec<i64> {
-        let mut samples = vec![0; self.parameters.polynomial_size()];
-        self.stream(Role::MaskNoise, group).tuniform(self.widths.mask_noise, &mut samples);
-        samples
-    }
-
-    /// The residues of e2 + flood, one for each class of the group.
-    fn body_noise(&self, group: u32, classes: usize) -> Vec<u64> {
-        let (mut noise, mut flood) = (vec![0; classes], vec![0; classes]);
-        self.stream(Role::BodyNoise, group).tuniform_wide(self.widths.body_noise, &mut noise);
-        self.stream(Role::Flood, group).tuniform_wide(self.widths.flood, &mut flood);
-        noise.iter_mut().zip(flood).for_each(|(noise, flood)| *noise += flood);
-        self.parameters.ring().reduce(&noise)
-    }
-
-    fn stream(&self, role: Role, group: u32) -> Xof {
-        Xof::randomness(self.parameters, self.response_seed, role, group, self.item)
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@
 //! 4. [`head`]: a float head, and the quantized head made of it.
 //! 5. [`clear`]: the circuit without encryption, the oracle.
 //! 6. [`evaluate`]: the circuit over ciphertexts.
-//! 7. [`scores`]: integers to plaintext and back, labels and margins.
+//! 7. [`scores`]: integers to plaintext and back, labels and margins. [`cohort`]: the circuit for many patients at once.
 //! 8. [`bootstrap`]: programmable bootstrapping, its kernels and its noise.
 //! 9. [`label`], and `ladder`: the circuit of a label.
 //! 10. [`explain`]: contributions of feature groups, class-activation maps. [`drift`]: how far features lie from the
@@ -38,6 +38,7 @@
 pub mod bootstrap;
 pub mod card;
 pub mod clear;
+pub mod cohort;
 pub mod drift;
 mod error;
 pub mod evaluate;

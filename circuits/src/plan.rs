@@ -10,6 +10,7 @@
 //! The search for the best layout stands in `search`; what differs where only a label is answered in `label`, and for heads
 //! with hidden layers in `hidden`.
 
+mod cohort;
 mod hidden;
 mod label;
 mod search;
@@ -19,6 +20,7 @@ mod tests;
 
 use tiresias_keys::{BootstrapParameters, Parameters, RequestShape, ResponseShape};
 
+pub use cohort::CohortPlan;
 pub use hidden::{ActivationRange, HiddenLayers};
 pub(crate) use label::FINDINGS_PER_ANSWER;
 pub use label::{Decision, LabelPolicy, MAXIMUM_ARGMAX_CLASSES};

@@ -1,8 +1,9 @@
 //! Integers to plaintext and back, and what a clinic reads off a score vector.
 
+use tiresias_keys::Parameters;
 use zeroize::Zeroizing;
 
-use crate::{Error, Plan};
+use crate::{Error, Plan, plan::CohortPlan};
 
 /// Encodes a quantized row as the plaintexts of its ciphertexts: round(x * q / 2^t) for feature i at coefficient
 /// i mod D of ciphertext floor(i / D), where D is the block of the plan's layout.
@@ -28,7 +29,12 @@ pub fn encode_features(plan: &Plan, row: &[i64]) -> Result<Vec<Zeroizing<Vec<u64
 
 /// round(value * q / 2^t), for |value| < 2^(t-1).
 pub(crate) fn encode(plan: &Plan, value: i64) -> i128 {
-    let (q, t) = (plan.parameters().modulus() as i128, plan.plaintext_bits());
+    encode_in(plan.parameters(), plan.plaintext_bits(), value)
+}
+
+/// The same for a parameter set and t.
+pub(crate) fn encode_in(parameters: &Parameters, t: u32, value: i64) -> i128 {
+    let q = parameters.modulus() as i128;
     // value*q may take more than 127 bits: q is split at bit t.
     let (high, low) = (q >> t, q & ((1 << t) - 1));
     let value = i128::from(value);
@@ -38,7 +44,16 @@ pub(crate) fn encode(plan: &Plan, value: i64) -> i128 {
 /// Decodes phases modulo 2^r to integers, for scores one a class: the nearest multiple of 2^(r-t), modulo 2^t, centred.
 #[must_use]
 pub fn decode_phases(plan: &Plan, phases: &[u64]) -> Vec<i64> {
-    let (r, t) = (plan.response_bits(), plan.answer_bits());
+    decode(plan.response_bits(), plan.answer_bits(), phases)
+}
+
+/// Decodes the phases of a cohort's answer, class by class, patient by patient.
+#[must_use]
+pub fn decode_cohort(plan: &CohortPlan, phases: &[u64]) -> Vec<i64> {
+    decode(plan.response_bits(), plan.plaintext_bits(), phases)
+}
+
+fn decode(r: u32, t: u32, phases: &[u64]) -> Vec<i64> {
     phases
         .iter()
         .map(|phase| {

@@ -7,6 +7,7 @@ use crate::{
     Seed, bits, parameters::RESIDUE_BITS,
 };
 
+mod cohort;
 mod evaluation_key;
 
 /// The frame version that this crate writes and reads.
@@ -209,7 +210,11 @@ fn check_header(what: &'static str, found: &[u8; 8], expected: &[u8; 8]) -> Resu
     if version != e_version {
         return Err(Error::Version { got: version, expected: e_version });
     }
-    let last_name = if what == REQUEST { "number of ciphertexts" } else { "response modulus" };
+    let last_name = match what {
+        REQUEST => "number of ciphertexts",
+        RESPONSE => "response modulus",
+        _ => "width of a body",
+    };
     for (name, found, expected) in [
         ("parameter set", parameters, e_parameters),
         ("privacy kind", kind, e_kind),

@@ -28,6 +28,12 @@ pub enum Error {
     /// A header field differs from what the circuit card prescribes.
     #[error("the frame's {0} differs from the circuit card's")]
     Header(&'static str),
+    /// A block of a cohort states a number of patients that it cannot have.
+    #[error("a block of a cohort has 1 to {most} patients")]
+    Patients {
+        /// The most.
+        most: usize,
+    },
     /// The frame was made for another circuit card.
     #[error("the frame was made for another circuit card: fetch the current one and encrypt again")]
     ConfigId,
@@ -60,6 +66,7 @@ impl Error {
             Self::Magic(_) => "wrong_magic",
             Self::Version { .. } => "wrong_version",
             Self::Header(_) => "wrong_header",
+            Self::Patients { .. } => "wrong_patients",
             Self::ConfigId => "config_mismatch",
             Self::RequestDigest => "wrong_request",
             Self::Digest => "damaged",

@@ -16,13 +16,15 @@
 //! 6. [`bits`]: packed bit strings.
 //! 7. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
 //! 8. [`evaluation_key`]: what a gateway needs to bootstrap.
-//! 9. [`codec`]: their bytes, decoded against an expected shape.
+//! 9. [`cohort`]: blocks of patients, a feature a ciphertext.
+//! 10. [`codec`]: their bytes, decoded against an expected shape.
 #![forbid(unsafe_code)]
 
 pub mod bits;
 pub mod bootstrap_parameters;
 pub mod ciphertext;
 pub mod codec;
+pub mod cohort;
 mod error;
 pub mod evaluation_key;
 pub mod id;
@@ -32,6 +34,7 @@ pub mod xof;
 
 pub use bootstrap_parameters::BootstrapParameters;
 pub use ciphertext::{EncryptedFeatures, EncryptedScores, RequestShape, ResponseGroup, ResponseShape};
+pub use cohort::{CohortParameters, CohortRun, CohortShape, EncryptedCohort};
 pub use error::Error;
 pub use evaluation_key::EvaluationKey;
 pub use id::{ConfigId, Digest, KeyId, Seed};

@@ -8,6 +8,7 @@
 //! Two kernels compute the same products: `tfhe-ntt` where the processor has its vector units, plain Rust elsewhere.
 //! Transform values are in an order of the kernel's own and leave no process.
 
+pub mod integers;
 mod portable;
 
 use std::sync::OnceLock;

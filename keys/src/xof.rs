@@ -39,6 +39,10 @@ pub enum Role {
     RotationNoise = 11,
     /// The client's noise in the latter.
     KeyswitchNoise = 12,
+    /// The masks of a cohort's run, one stream a feature.
+    CohortMask = 13,
+    /// The client's noise in a block of a cohort, one stream a feature.
+    CohortNoise = 14,
 }
 
 /// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`; they stay at one
@@ -150,6 +154,13 @@ impl Xof {
             }
         }
         out
+    }
+
+    /// Words uniform modulo 2^`bits`: the low bits of the next little-endian 64-bit words.
+    pub fn uniform_bits(&mut self, bits: u32, out: &mut [u64]) {
+        let mask = u64::MAX >> (64 - bits);
+        let bytes = self.stream(out.len() * 8).as_chunks::<8>().0;
+        out.iter_mut().zip(bytes).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes) & mask);
     }
 
     /// Words uniform modulo 2^32, little-endian.

@@ -195,7 +195,7 @@ pub(super) fn told_bits(parameters: &Parameters, widths: &Widths) -> u32 {
 
 /// A client that sends a malformed b' reads at most `told` bits from a returned coefficient, charged as told/(b_u+1)
 /// coordinates of u given outright.
-fn hint_cap(widths: &Widths, told: u32) -> usize {
+pub(super) fn hint_cap(widths: &Widths, told: u32) -> usize {
     HINTED_COORDINATES * (widths.rerandomizer as usize + 1) / told as usize
 }
 

@@ -8,10 +8,11 @@
 //! What this crate never does: it has no `Clone`, no `Serialize` and no `Debug` that shows a bit; it does no I/O; it
 //! never sends anything; and nothing it returns depends on a decryption in shape, error or time.
 //!
-//! Modules in reading order: [`SecretKey`] in `secret_key`, then `encrypt`, `decrypt`, [`LongLivedKey`] in
+//! Modules in reading order: [`SecretKey`] in `secret_key`, then `encrypt`, `cohort`, `decrypt`, [`LongLivedKey`] in
 //! `long_lived` for models that need bootstrapping, and `locked`, the one module
 //! with `unsafe`.
 
+mod cohort;
 mod decrypt;
 mod encrypt;
 mod error;
@@ -21,6 +22,7 @@ mod secret_key;
 #[cfg(test)]
 mod vectors;
 
+pub use cohort::CohortMasks;
 pub use decrypt::{Phases, danger};
 pub use encrypt::RequestContext;
 pub use error::Error;

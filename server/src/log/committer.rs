@@ -99,7 +99,19 @@ impl Committer {
         let (waiting, now) = (VecDeque::new(), Instant::now());
         let (committed, published, swept) = (now, now, now);
         let (gathered, failing, closed) = (0, false, false);
-        Self { book, messages, shared, metrics, waiting, committed, gathered, published, swept, failing, closed }
+        Self {
+            book,
+            messages,
+            shared,
+            metrics,
+            waiting,
+            committed,
+            gathered,
+            published,
+            swept,
+            failing,
+            closed,
+        }
     }
 
     /// Works until it is told to close, or no one is left who could tell it anything.

@@ -1,6 +1,8 @@
 //! What a client that keeps to no protocol learns, looking at residues modulo q: before the switch, so more than any
 //! client ever sees.
 
+use tiresias_keys::Parameters;
+
 use super::*;
 
 /// a*w / a = w in the transform domain: the division attack on residues modulo q, with which one response without
