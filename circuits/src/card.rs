@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use tiresias_keys::{ConfigId, Digest, Parameters, Seed};
 
 use crate::{
-    Calibration, Error, Explanation, Groups, HeadShape, Plan, Quantizer, head::check_labels, plan::Policy,
+    Calibration, Error, Explanation, Groups, HeadShape, Plan, Quantizer,
+    head::check_labels,
+    plan::{CohortPlan, Policy},
     quantize::Scale,
 };
-use forms::{CalibrationForm, ExplainForm, HiddenForm, Implied, LabelForm};
+use forms::{CalibrationForm, CohortForm, ExplainForm, HiddenForm, Implied, LabelForm};
 
 /// The largest card that is read: 4,096 labels or 16,384 scales and offsets fit with room.
 pub const MAXIMUM_CARD_BYTES: usize = 2 << 20;
@@ -47,6 +49,8 @@ pub struct CardParts {
     pub gateway_seed: Seed,
     /// What the model owner lets clients see besides the scores.
     pub explanation: Option<Explanation>,
+    /// Whether the model owner lets clients have whole cohorts scored, a vector for each patient.
+    pub cohort: bool,
     /// The features that the quantizer was calibrated on, as a whole.
     pub calibration: Option<Calibration>,
     /// The digest of the backbone whose features the head was trained on, where the model owner pins one.
@@ -76,6 +80,7 @@ impl CardParts {
             plan,
             gateway_seed,
             explanation: None,
+            cohort: false,
             calibration: None,
             backbone: None,
             about: None,
@@ -85,7 +90,10 @@ impl CardParts {
 
 /// A checked circuit card.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Card(CardParts);
+pub struct Card {
+    parts: CardParts,
+    cohort: Option<CohortPlan>,
+}
 
 impl Card {
     /// Assembles a card. Errors where the name, labels, quantizer, score scale, explanation, calibration or text break a
@@ -137,13 +145,14 @@ impl Card {
                 rule: "at most 16 KiB without control characters",
             });
         }
-        Ok(Self(parts))
+        let cohort = parts.cohort.then(|| CohortPlan::new(plan)).transpose()?;
+        Ok(Self { parts, cohort })
     }
 
     /// The card's bytes. They are stored and served as they are: their SHA-256 is the config id.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        let parts = &self.0;
+        let parts = &self.parts;
         let plan = &parts.plan;
         let shape = plan.shape();
         let form = CardForm {
@@ -172,6 +181,7 @@ impl Card {
             },
             score_scale: parts.score_scale,
             explain: parts.explanation.as_ref().map(ExplainForm::of),
+            cohort: self.cohort.as_ref().map(CohortForm::of),
             calibration: parts.calibration.as_ref().map(CalibrationForm::of),
             backbone: parts.backbone.map(|digest| digest.to_string()),
             about: parts.about.clone(),
@@ -236,78 +246,88 @@ impl Card {
             plan,
             gateway_seed: Seed::from_hex(&form.gateway_seed)?,
             explanation,
+            cohort: form.cohort.is_some(),
             calibration: form.calibration.map(CalibrationForm::calibration).transpose()?,
             backbone: form.backbone.as_deref().map(Digest::from_hex).transpose()?,
             about: form.about,
         })?;
         form.implied.check(&plan)?;
+        if form.cohort != card.cohort.as_ref().map(CohortForm::of) {
+            return Err(Error::CardMismatch("cohort"));
+        }
         Ok((card, ConfigId::of_card(bytes)))
     }
 
     /// The model's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.parts.name
     }
 
     /// The model's version, from 1.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.0.version
+        self.parts.version
     }
 
     /// One name a class.
     #[must_use]
     pub fn labels(&self) -> &[String] {
-        &self.0.labels
+        &self.parts.labels
     }
 
     /// How features become integers.
     #[must_use]
     pub fn quantizer(&self) -> &Quantizer {
-        &self.0.quantizer
+        &self.parts.quantizer
     }
 
     /// score = scores_q * score_scale.
     #[must_use]
     pub fn score_scale(&self) -> f64 {
-        self.0.score_scale
+        self.parts.score_scale
     }
 
     /// The plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.0.plan
+        &self.parts.plan
     }
 
     /// The gateway's published seed, one of the two that every mask is expanded from.
     #[must_use]
     pub fn gateway_seed(&self) -> &Seed {
-        &self.0.gateway_seed
+        &self.parts.gateway_seed
     }
 
     /// What the model owner lets clients see besides the scores.
     #[must_use]
     pub fn explanation(&self) -> Option<&Explanation> {
-        self.0.explanation.as_ref()
+        self.parts.explanation.as_ref()
+    }
+
+    /// The plan of cohorts, where the model owner lets clients have them scored.
+    #[must_use]
+    pub fn cohort(&self) -> Option<&CohortPlan> {
+        self.cohort.as_ref()
     }
 
     /// The features that the quantizer was calibrated on, as a whole.
     #[must_use]
     pub fn calibration(&self) -> Option<&Calibration> {
-        self.0.calibration.as_ref()
+        self.parts.calibration.as_ref()
     }
 
     /// The digest of the backbone whose features the head was trained on, where the model owner pins one.
     #[must_use]
     pub fn backbone(&self) -> Option<&Digest> {
-        self.0.backbone.as_ref()
+        self.parts.backbone.as_ref()
     }
 
     /// What the model owner says of the model.
     #[must_use]
     pub fn about(&self) -> Option<&str> {
-        self.0.about.as_deref()
+        self.parts.about.as_deref()
     }
 }
 
@@ -348,6 +368,8 @@ struct CardForm {
     score_scale: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     explain: Option<ExplainForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cohort: Option<CohortForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<CalibrationForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

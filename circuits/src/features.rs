@@ -4,6 +4,8 @@ use crate::Error;
 
 mod npy;
 
+pub use npy::NpyLayout;
+
 /// A table of finite features: n rows of d columns.
 #[derive(Clone, PartialEq)]
 pub struct Features {

@@ -3,6 +3,7 @@
 mod approvers;
 mod audit;
 mod canaries;
+mod cohort;
 mod demo;
 mod enroll;
 mod evidence;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 pub use approvers::ApproverArgs;
 pub use audit::{AuditArgs, RunningArgs};
 pub use canaries::{CanariesCommand, CanaryArgs, MakeCanariesArgs};
+pub use cohort::CohortArgs;
 pub use demo::{DataArg, DemoArgs, HeadArg, PolicyArg};
 pub use enroll::EnrollArgs;
 pub use evidence::{EvidenceArgs, TrustArgs};
@@ -58,6 +60,12 @@ pub enum Command {
                           tiresias infer [OPTIONS] --gateway <URL> --model <NAME> --scan <PATH>... --backbone <FILE>"
     )]
     Infer(Box<InferArgs>),
+    /// Have thousands or millions of patients scored, two thousand a request
+    ///
+    /// For archives and screening lists, where the model's owner lets clients: each patient is charged as a vector. Nothing
+    /// is decrypted before the last request was sent. A first Ctrl-C (SIGINT, SIGTERM) waits for the request on its way; the
+    /// same command goes on where it ended.
+    Cohort(Box<CohortArgs>),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
     #[command(
         override_usage = "tiresias encrypt [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>... --out <DIR>\n       \

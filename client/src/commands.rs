@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod backbone;
 pub mod canaries;
+pub mod cohort;
 pub mod decrypt;
 pub mod demo;
 pub mod encrypt;

@@ -1,6 +1,10 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
+
+mod refusal;
+
+pub use refusal::Refusal;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,9 @@ pub enum Error {
     /// Maps of a model whose owner does not allow them.
     #[error("the model's owner does not let clients ask for class-activation maps: leave --cam out")]
     NoMaps,
+    /// Cohorts of a model whose owner does not allow them.
+    #[error("this model scores no cohorts, or none that its gateway takes: use `tiresias infer`")]
+    NoCohorts,
     /// Scans that do not go together with their model.
     #[error("scans: {0}")]
     Scans(&'static str),
@@ -296,44 +303,6 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-/// What the gateway says where it refuses a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway refused the request ({status}, {code}): {message}; next step: {action}")]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// The gateway's stable code.
-    pub code: String,
-    /// What it says to do.
-    pub action: String,
-    /// Its message.
-    pub message: String,
-    /// Whether it says that the same may succeed later.
-    pub retryable: bool,
-    /// When it wants to be asked again.
-    pub retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    /// Whether the gateway has evaluated nothing, for now: at its capacity, or not in service.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.retryable && matches!(self.status, 429 | 503)
-    }
-
-    /// Whether the gateway no longer serves the card that the request was made for.
-    #[must_use]
-    pub fn is_other_card(&self) -> bool {
-        matches!((self.status, self.code.as_str()), (409, "config_mismatch") | (410, "config_retired"))
-    }
-
-    /// Whether the gateway lacks this clinic's evaluation key, or has it no longer.
-    #[must_use]
-    pub fn is_missing_key(&self) -> bool {
-        self.status == 404 && self.action == "upload_key"
-    }
-}
-
 impl Error {
     /// A stable code, for scripts.
     #[must_use]
@@ -344,6 +313,7 @@ impl Error {
             Self::OtherBackbone => "other_backbone",
             Self::BackboneFeatures { .. } => "other_backbone",
             Self::NoMaps => "no_maps",
+            Self::NoCohorts => "no_cohorts",
             Self::Scans(_) => "scans",
             Self::SomeScans { .. } => "some_scans",
             Self::Fairness { source, .. } => source.code(),

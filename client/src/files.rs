@@ -51,6 +51,14 @@ pub(crate) fn read_secret(file: &File, path: &Path, limit: u64) -> Result<Zeroiz
     Ok(bytes)
 }
 
+/// Errors where there is something of that name already.
+pub(crate) fn refuse_existing(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(Error::OutputExists { path: path.to_owned() }),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Creates a file that only its owner can read; it must not exist.
 pub(crate) fn create_own(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();

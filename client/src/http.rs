@@ -139,31 +139,41 @@ impl Connection {
 
     /// How many vectors the gateway takes in one request for this model, by its metadata.
     pub async fn maximum_batch(&mut self, model: &Model) -> Result<usize, Error> {
+        Ok(self.limits(model).await?.maximum_batch.unwrap_or(1).max(1))
+    }
+
+    /// How many patients the gateway takes in one block of a cohort; `None` where it takes none.
+    pub async fn maximum_cohort(&mut self, model: &Model) -> Result<Option<usize>, Error> {
+        Ok(self.limits(model).await?.maximum_cohort.filter(|most| *most > 0))
+    }
+
+    async fn limits(&mut self, model: &Model) -> Result<Limits, Error> {
         #[derive(Deserialize)]
         struct Metadata {
             #[serde(default)]
-            parameters: Parameters,
-        }
-        #[derive(Deserialize, Default)]
-        struct Parameters {
-            maximum_batch: Option<usize>,
+            parameters: Limits,
         }
         let path = model_path(model.card().name(), Some(model.card().version()));
         let reply = self.get(&path, None, MAXIMUM_METADATA_BYTES).await?;
         let metadata: Metadata = serde_json::from_slice(&reply.body)
             .map_err(|_| Error::Protocol("the model's metadata is not what the protocol says"))?;
-        Ok(metadata.parameters.maximum_batch.unwrap_or(1).max(1))
+        Ok(metadata.parameters)
     }
 
     /// Sends an inference request of `batch` elements and reads the answer.
     pub async fn infer(&mut self, model: &Model, body: Body, batch: usize) -> Result<Answer, Error> {
+        let element = model.card().plan().response_shape().encoded_len();
+        self.infer_within(model, body, oip::maximum_response(batch, element)).await
+    }
+
+    /// Sends an inference request whose answer's body is at most `limit` bytes long.
+    pub async fn infer_within(&mut self, model: &Model, body: Body, limit: usize) -> Result<Answer, Error> {
         let card = model.card();
         let path = format!("{}/infer", model_path(card.name(), Some(card.version())));
         let headers = [
             (CONTENT_TYPE, "application/octet-stream".to_owned()),
             (HeaderName::from_static(oip::HEADER_LENGTH), body.header_length.to_string()),
         ];
-        let limit = oip::maximum_response(batch, card.plan().response_shape().encoded_len());
         let reply =
             self.request(&Method::POST, &path, &headers, Bytes::from(body.bytes).into(), limit).await?;
         let header_length = reply
@@ -254,6 +264,13 @@ impl Connection {
             }
         })
     }
+}
+
+/// What a gateway takes in one request for a model.
+#[derive(Deserialize, Default)]
+struct Limits {
+    maximum_batch: Option<usize>,
+    maximum_cohort: Option<usize>,
 }
 
 fn model_path(name: &str, version: Option<u32>) -> String {

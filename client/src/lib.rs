@@ -7,12 +7,12 @@
 //!
 //! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
 //! request depends on one), it sends no request for inference twice once a byte of it was written, it accepts no
-//! parameters from a card that it does not recompute, and it writes a secret key nowhere but into the state file that
-//! `encrypt` and the key file that `enroll` was asked to make.
+//! parameters from a card that it does not recompute, and it writes a secret key nowhere but into the state file of
+//! `encrypt`, the spool of `cohort` and the key file that `enroll` was asked to make.
 //!
 //! Modules in reading order:
 //!
-//! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read.
+//! 1. [`diagnosis`]: [`Model::encrypt`] and [`Model::decrypt`], the two halves. [`finding`]: what is read. [`cohort`]: the same for blocks of patients.
 //! 2. [`oip`]: Open Inference Protocol bodies.
 //! 3. [`http`]: connections to a gateway, retries, proxies, evaluation keys.
 //! 4. [`inputs`]: features files, `labelled` those with classes. [`scans`]: features of scans, by a backbone. [`results`]: a results file that a later run can complete.
@@ -21,7 +21,7 @@
 //! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`commands`]: `infer`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `synth`, `witness`, `demo`.
+//! 10. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `synth`, `witness`, `demo`.
 //! 11. [`audit`]: how `audit` looks for what must not have left.
 //! 12. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ pub mod audit;
 pub mod canaries;
 pub mod cli;
 mod clock;
+pub mod cohort;
 pub mod commands;
 pub mod diagnosis;
 pub mod enroll;

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, synth and witness.
+//! `tiresias`: demo, infer, cohort, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, synth and witness.
 
 use std::{
     io::{self, Write as _},
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             Command::Audit(args) => return commands::audit::run(args).await,
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Infer(args) => commands::infer::run(args).await,
+            Command::Cohort(args) => commands::cohort::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,

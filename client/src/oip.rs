@@ -25,11 +25,21 @@ pub struct Body {
 /// Writes an inference request of one or more elements. `key` is the clinic's evaluation key, where the model needs one.
 #[must_use]
 pub fn request_body(model: &Model, key: Option<&KeyId>, elements: &[&[u8]]) -> Body {
+    body(model, key, "features", elements)
+}
+
+/// Writes an inference request of one block of a cohort.
+#[must_use]
+pub fn cohort_body(model: &Model, block: &[u8]) -> Body {
+    body(model, None, "cohort", &[block])
+}
+
+fn body(model: &Model, key: Option<&KeyId>, input: &str, elements: &[&[u8]]) -> Body {
     let size: usize = elements.iter().map(|element| 4 + element.len()).sum();
     let mut header = json!({
         "parameters": { "config_id": model.config().to_string() },
         "inputs": [{
-            "name": "features",
+            "name": input,
             "datatype": "BYTES",
             "shape": [elements.len()],
             "parameters": { "binary_data_size": size },

@@ -277,6 +277,25 @@ pub(crate) fn warn_plain_http() {
     );
 }
 
+/// Says where a cohort's answers lie that a later run goes on from.
+pub(crate) fn note_unfinished_cohort(part: &Path, patients: u64) {
+    let part = part.display();
+    warn(
+        "unfinished",
+        &format!("the answers of {patients} patients are in {part}: the same command goes on from there"),
+    );
+}
+
+/// Warns about patients of a cohort that are far out.
+pub(crate) fn warn_cohort_far_out(far_out: u64, patients: u64) {
+    if far_out > 0 {
+        let text = format!(
+            "{far_out} of {patients} patients lie far from those that the model was calibrated on: they are marked, and a human decides"
+        );
+        warn("far_out", &text);
+    }
+}
+
 fn warn(code: &str, text: &str) {
     // Standard error may be closed; there is no one left to tell then.
     let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");

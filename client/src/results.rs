@@ -79,10 +79,7 @@ pub struct Results {
 impl Results {
     /// Errors where the finished file is there already.
     pub fn refuse_finished(path: &Path) -> Result<(), Error> {
-        match fs::symlink_metadata(path) {
-            Ok(_) => Err(Error::OutputExists { path: path.to_owned() }),
-            Err(_) => Ok(()),
-        }
+        files::refuse_existing(path)
     }
 
     /// Begins a results file, or continues one that the same command began.

@@ -1,10 +1,12 @@
 //! The command line of `tiresias-gateway`.
 
+mod card;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tiresias_circuits::explain::MapShape;
-use tiresias_keys::Digest;
+
+pub use card::CardArgs;
 
 use crate::device::{DeviceChoice, WorkerArgs};
 
@@ -190,40 +192,6 @@ pub struct LabelArgs {
     /// default the fastest that fits
     #[arg(long, value_name = "NAME")]
     pub bootstrap: Option<String>,
-}
-
-/// What clients see besides scores, and what the card says of the model
-#[derive(Debug, Args)]
-pub struct CardArgs {
-    /// Answer the contribution of each group of features to each score: a file with the name of each feature's group,
-    /// one feature a line
-    ///
-    /// Contributions tell more of the weights than scores: the head is known after as many vectors as the largest group
-    /// has features, which the card and `inspect` say.
-    #[arg(long, value_name = "FILE", conflicts_with = "explain_map")]
-    pub explain_groups: Option<PathBuf>,
-    /// Let clients ask for class-activation maps of HEIGHT x WIDTH locations, each charged as a vector
-    ///
-    /// For backbones that end in global average pooling. The rows of the calibration are then locations, whole maps one
-    /// after the other.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = map_shape)]
-    pub explain_map: Option<MapShape>,
-    /// The digest of the backbone that the head was trained on, as `tiresias backbone` prints it: clients refuse others
-    #[arg(long, value_name = "DIGEST", value_parser = |text: &str| Digest::from_hex(text))]
-    pub backbone: Option<Digest>,
-    /// A text for the card: what the model is for, what it was trained on, its limits; at most 16 KiB
-    #[arg(long, value_name = "FILE")]
-    pub about: Option<PathBuf>,
-    /// Leave the means and deviations of the calibration's features out of the card: clients then notice no drift
-    #[arg(long)]
-    pub no_drift_guard: bool,
-}
-
-fn map_shape(text: &str) -> Result<MapShape, String> {
-    let parsed = text.split_once('x').and_then(|(height, width)| {
-        Some(MapShape::new(height.parse().ok()?, width.parse().ok()?).map_err(|error| error.to_string()))
-    });
-    parsed.unwrap_or_else(|| Err("give it as HEIGHTxWIDTH, such as 7x7".into()))
 }
 
 /// For a head that is the tail of an ONNX model

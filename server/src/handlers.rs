@@ -15,12 +15,13 @@ use crate::{
     error::ApiError,
     gateway::Gateway,
     log::WitnessMetrics,
-    protocol::{Expected, INPUT, output},
+    protocol::{Expected, ExpectedBlock, INPUT, JSON_ALLOWANCE, output},
     registry::{ServedModel, Snapshot},
     tenants::Tenant,
 };
 
 mod evaluate;
+pub(crate) use evaluate::Decoded;
 mod infer;
 mod keys;
 mod log;
@@ -52,7 +53,20 @@ impl ServedModel {
             .min(fitting)
             .min(most / plan.bootstraps().max(1))
             .max(1);
-        Expected { element_bytes, maximum_batch }
+        Expected { element_bytes, maximum_batch, cohort: self.expected_block(limits) }
+    }
+
+    /// The largest block of a cohort: as for batches, its body takes at most half of the memory, and its answer is cut.
+    fn expected_block(&self, limits: &Limits) -> Option<ExpectedBlock> {
+        let plan = self.card.cohort()?;
+        let shape = plan.request_shape();
+        let one = shape.encoded_len(1);
+        let each = shape.encoded_len(2) - one;
+        let room = ((limits.body_mib << 19).checked_sub(one + JSON_ALLOWANCE))? / each + 1;
+        let maximum_patients = room.min(plan.parameters().maximum_patients());
+        let answer_bytes = plan.response_shape(maximum_patients).encoded_len();
+        let element_bytes = shape.encoded_len(maximum_patients);
+        (answer_bytes <= MAXIMUM_ANSWER_BYTES).then_some(ExpectedBlock { maximum_patients, element_bytes })
     }
 }
 
@@ -106,6 +120,9 @@ impl Gateway {
                 "maximum_body_bytes": expected.maximum_body(),
             },
         });
+        if let Some(block) = expected.cohort {
+            metadata["parameters"]["maximum_cohort"] = block.maximum_patients.min(burst).into();
+        }
         if let Some(parameters) = model.card.plan().bootstrap() {
             metadata["parameters"]["evaluation_key_parameters"] = parameters.name().into();
         }

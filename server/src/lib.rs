@@ -35,6 +35,7 @@ mod body;
 mod budget;
 pub mod check;
 pub mod cli;
+mod cohorts;
 mod compute;
 pub mod config;
 pub mod data;

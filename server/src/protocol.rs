@@ -9,8 +9,10 @@ use crate::error::ApiError;
 
 /// The header that says how many bytes of a body are JSON.
 pub(crate) const HEADER_LENGTH: &str = "inference-header-content-length";
-/// The one input tensor of a model.
+/// The input tensor of a model: its elements are vectors.
 pub(crate) const INPUT: &str = "features";
+/// The other input of a model that scores cohorts: its one element is a block of patients.
+pub(crate) const COHORT: &str = "cohort";
 /// The one output tensor of a model, by its policy.
 pub(crate) fn output(policy: &Policy) -> &'static str {
     match policy {
@@ -30,12 +32,25 @@ pub(crate) struct Expected {
     pub(crate) element_bytes: usize,
     /// Elements in one request.
     pub(crate) maximum_batch: usize,
+    /// What a cohort may look like, where the model scores cohorts.
+    pub(crate) cohort: Option<ExpectedBlock>,
+}
+
+/// What a block of a cohort may look like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExpectedBlock {
+    /// Patients in one request.
+    pub(crate) maximum_patients: usize,
+    /// Bytes of the block with so many patients.
+    pub(crate) element_bytes: usize,
 }
 
 impl Expected {
-    /// The longest body: JSON, and each element in base64 with its quotes and comma (longer than in binary).
+    /// The longest body: JSON, and each element in base64 with its quotes and comma (longer than in binary). A block of a
+    /// cohort comes in binary.
     pub(crate) fn maximum_body(&self) -> usize {
-        JSON_ALLOWANCE + self.maximum_batch * (self.element_bytes.div_ceil(3) * 4 + 3)
+        let vectors = self.maximum_batch * (self.element_bytes.div_ceil(3) * 4 + 3);
+        JSON_ALLOWANCE + vectors.max(self.cohort.map_or(0, |block| 4 + block.element_bytes))
     }
 }
 
@@ -48,8 +63,10 @@ pub(crate) struct InferRequest {
     pub(crate) evaluation_key: Option<String>,
     /// Whether the answers go back as binary tensor data.
     pub(crate) binary_output: bool,
-    /// The elements of `features`, whatever they hold.
+    /// The elements of `features`, whatever they hold, or the one of `cohort`.
     pub(crate) elements: Vec<Vec<u8>>,
+    /// Whether it is a block of a cohort.
+    pub(crate) is_cohort: bool,
 }
 
 #[derive(Deserialize)]
@@ -159,13 +176,25 @@ impl<'a> Envelope<'a> {
         self.form.parameters.config_id.as_deref()
     }
 
-    /// Takes the elements out of a request for a model whose output tensor is `output`.
-    pub(crate) fn into_request(self, maximum_batch: usize, output: &str) -> Result<InferRequest, ApiError> {
+    /// Takes the elements out of a request for a model whose output tensor is `output`, and which scores cohorts or not.
+    pub(crate) fn into_request(
+        self,
+        maximum_batch: usize,
+        scores_cohorts: bool,
+        output: &str,
+    ) -> Result<InferRequest, ApiError> {
         let Self { form, binary } = self;
         let [input] = form.inputs.as_slice() else {
             return Err(ApiError::WrongTensor("a request has exactly one input, `features`"));
         };
-        let elements = read_elements(input, binary, maximum_batch)?;
+        let is_cohort = input.name == COHORT;
+        if is_cohort && !scores_cohorts {
+            return Err(ApiError::WrongTensor(
+                "this model scores no cohorts: its owner can let it by `import --cohort`",
+            ));
+        }
+        let elements =
+            if is_cohort { read_block(input, binary)? } else { read_elements(input, binary, maximum_batch)? };
         let binary_output = match form.outputs.as_slice() {
             [] => form.parameters.binary_data_output,
             [wanted] if wanted.name == output => {
@@ -182,77 +211,9 @@ impl<'a> Envelope<'a> {
             evaluation_key: form.parameters.evaluation_key,
             binary_output,
             elements,
+            is_cohort,
         })
     }
-}
-
-fn read_elements(
-    input: &TensorForm,
-    binary: Option<&[u8]>,
-    maximum_batch: usize,
-) -> Result<Vec<Vec<u8>>, ApiError> {
-    const COUNT: ApiError =
-        ApiError::WrongTensor("the number of elements differs from the shape of `features`");
-    if input.name != INPUT {
-        return Err(ApiError::WrongTensor("the one input of this model is `features`"));
-    }
-    if input.datatype != "BYTES" {
-        return Err(ApiError::WrongTensor("the datatype of `features` is BYTES"));
-    }
-    let batch = match *input.shape.as_slice() {
-        [batch] if (1..=maximum_batch as u64).contains(&batch) => batch as usize,
-        [0] => return Err(ApiError::WrongTensor("`features` holds at least one element")),
-        [_] => return Err(ApiError::TooManyVectors { limit: maximum_batch }),
-        _ => return Err(ApiError::WrongTensor("`features` has shape [B], one element a vector")),
-    };
-    let elements = match (binary, input.parameters.binary_data_size, &input.data) {
-        (Some(binary), Some(size), None) => {
-            if binary.len() != size {
-                return Err(ApiError::MalformedRequest(
-                    "binary_data_size is not the number of bytes behind the JSON part",
-                ));
-            }
-            split_elements(binary, batch)?
-        }
-        (None | Some([]), None, Some(Texts(texts))) if texts.len() != batch => return Err(COUNT),
-        (None | Some([]), None, Some(Texts(texts))) => {
-            let texts = texts.iter().map(|text| decode_base64(text));
-            texts.collect::<Option<Vec<_>>>().ok_or(ApiError::MalformedRequest("`data` is not base64"))?
-        }
-        _ => {
-            return Err(ApiError::MalformedRequest(
-                "`features` comes either as binary tensor data with binary_data_size or as base64 in `data`",
-            ));
-        }
-    };
-    if elements.len() != batch {
-        return Err(COUNT);
-    }
-    Ok(elements)
-}
-
-/// Splits a BYTES tensor: each element is a 32-bit little-endian length and that many bytes. Stops one element behind
-/// `batch`.
-fn split_elements(mut binary: &[u8], batch: usize) -> Result<Vec<Vec<u8>>, ApiError> {
-    let mut elements = Vec::new();
-    while !binary.is_empty() && elements.len() <= batch {
-        let (element, rest) = split_element(binary)
-            .ok_or(ApiError::MalformedRequest("an element's length prefix exceeds the tensor"))?;
-        elements.push(element.to_vec());
-        binary = rest;
-    }
-    Ok(elements)
-}
-
-fn split_element(binary: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = binary.split_first_chunk::<4>()?;
-    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
-}
-
-/// Standard base64 with padding (RFC 4648, section 4).
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
 
 /// A response: its body and the length of its JSON part, where binary data follows.
@@ -355,7 +316,9 @@ impl InferResponse {
 }
 
 mod answer;
+mod elements;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use answer::read_answer;
+use elements::{read_block, read_elements};

@@ -12,12 +12,14 @@ use std::{
 
 use hyper::body::Bytes;
 use tiresias_circuits::{
-    Card, card::check_name, evaluate::PreparedHead, label::PreparedLabel, mlp::PreparedMlp, plan::Policy,
+    Card, card::check_name, cohort::PreparedCohort, evaluate::PreparedHead, label::PreparedLabel,
+    mlp::PreparedMlp, plan::Policy,
 };
 use tiresias_evidence::Event;
 use tiresias_keys::{ConfigId, Digest};
 
 use crate::{
+    cohorts::Cohorts,
     data::{self, DataDirectory},
     error::ApiError,
     governance::{self, Approved, Governance},
@@ -40,6 +42,8 @@ pub(crate) struct ServedModel {
     pub(crate) card_bytes: Bytes,
     pub(crate) config: ConfigId,
     pub(crate) head: ServedHead,
+    /// Where the model owner lets clients have cohorts scored.
+    pub(crate) cohorts: Option<Cohorts>,
     /// SHA-256 of the stored weights.
     pub(crate) weights: Digest,
     /// Who approved it, and for what.
@@ -62,6 +66,12 @@ impl ServedModel {
             path: format!("{}/{}", card.name(), card.version()).into(),
             source,
         };
+        let cohorts = match (&head, card.cohort()) {
+            (StoredHead::Linear(head), Some(plan)) => {
+                Some(Cohorts::new(PreparedCohort::new(head, *plan, config, seed)))
+            }
+            _ => None,
+        };
         let head = match (&head, plan.policy()) {
             (StoredHead::Linear(head), Policy::Scores) => {
                 ServedHead::Scores(Box::new(PreparedHead::new(head, plan, config, seed)))
@@ -74,7 +84,7 @@ impl ServedModel {
             }
         };
         let (name, card_bytes) = (card.name().into(), card_bytes.into());
-        Ok(Self { name, card, card_bytes, config, head, weights, approved: None })
+        Ok(Self { name, card, card_bytes, config, head, cohorts, weights, approved: None })
     }
 }
 

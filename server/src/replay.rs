@@ -12,12 +12,13 @@ use std::{
 use serde_json::json;
 use tiresias_circuits::bootstrap::{Backend, PreparedKey};
 use tiresias_evidence::{Receipt, commitment, receipt::MAXIMUM_RECEIPT_BYTES};
-use tiresias_keys::{Digest, EncryptedFeatures, EvaluationKey, KeyId, xof::SecretSeed};
+use tiresias_keys::{Digest, EncryptedCohort, EncryptedFeatures, EvaluationKey, KeyId, xof::SecretSeed};
 
 use crate::{
     cli::ReplayArgs,
+    handlers::Decoded,
     log,
-    protocol::{Envelope, LARGEST_BATCH, output, read_answer},
+    protocol::{Envelope, InferRequest, LARGEST_BATCH, output, read_answer},
     registry::ServedModel,
     repository::{self, Repository, read_file},
 };
@@ -122,12 +123,9 @@ pub fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<(), Error> {
         "model: its weights were changed",
     )?;
 
-    let vectors = request_elements(&request, &model)?;
-    let (shape, config) = (model.card.plan().request_shape(), model.config);
-    let decode = |bytes: &Vec<u8>| EncryptedFeatures::from_bytes(bytes, &shape, &config);
-    let decoded: Result<Vec<(EncryptedFeatures, Digest)>, _> = vectors.iter().map(decode).collect();
-    let decoded = decoded.map_err(|error| Error::body("the request")(error.to_string()))?;
-    let digests = decoded.iter().map(|(_, digest)| digest.as_bytes());
+    let decoded = decode(read_request(&request, &model)?, &model)?;
+    let digests = decoded.digests();
+    let digests = digests.iter().map(Digest::as_bytes);
     expect(leaf.request == Some(commitment::elements(digests)), "request")?;
 
     let key = evaluation_key(args, &model, leaf.key)?;
@@ -137,17 +135,36 @@ pub fn replay(args: &ReplayArgs, out: &mut impl Write) -> Result<(), Error> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let backend = key.as_ref().map(|key| key.on(threads));
     let backend = backend.as_ref().map(|backend| backend as &dyn Backend);
-    for (item, (features, digest)) in decoded.iter().enumerate() {
-        let item = item as u32;
-        let computed = model.answer(backend, features, *digest, &seed, item);
-        let computed = computed.map_err(|_| Error::Evaluation)?;
-        let computed = computed.to_bytes(&model.card.plan().response_shape());
-        if answer.elements.get(item as usize) != Some(&computed) {
-            return Err(Error::Differs(item as usize));
+    let elements = decoded.digests().len();
+    for item in 0..elements {
+        let computed = match &decoded {
+            Decoded::Cohort(block) => model.answer_cohort(block, &seed),
+            Decoded::Vectors(vectors) => {
+                let (features, digest) = vectors.get(item).ok_or(Error::Evaluation)?;
+                let computed = model.answer(backend, features, *digest, &seed, item as u32);
+                computed.map(|computed| computed.to_bytes(&model.card.plan().response_shape()))
+            }
+        };
+        if answer.elements.get(item) != Some(&computed.map_err(|_| Error::Evaluation)?) {
+            return Err(Error::Differs(item));
         }
     }
-    expect(decoded.len() == answer.elements.len(), "number of elements")?;
-    write(args, out, &receipt, &model, decoded.len(), audit.is_this_build(leaf))
+    expect(elements == answer.elements.len(), "number of elements")?;
+    write(args, out, &receipt, &model, elements, audit.is_this_build(leaf))
+}
+
+/// The ciphertexts of a request.
+fn decode(request: InferRequest, model: &ServedModel) -> Result<Decoded, Error> {
+    let malformed = |error: tiresias_keys::Error| Error::body("the request")(error.to_string());
+    if let Some(plan) = model.card.cohort().filter(|_| request.is_cohort) {
+        let frame = request.elements.into_iter().next().unwrap_or_default();
+        let block = EncryptedCohort::from_bytes(frame, &plan.request_shape(), &model.config);
+        return Ok(Decoded::Cohort(Box::new(block.map_err(malformed)?)));
+    }
+    let shape = model.card.plan().request_shape();
+    let vectors =
+        request.elements.iter().map(|bytes| EncryptedFeatures::from_bytes(bytes, &shape, &model.config));
+    Ok(Decoded::Vectors(vectors.collect::<Result<_, _>>().map_err(malformed)?))
 }
 
 fn write(
@@ -188,13 +205,14 @@ fn json_length(body: &[u8]) -> usize {
 }
 
 /// The elements of a request body, binary or not.
-fn request_elements(body: &[u8], model: &ServedModel) -> Result<Vec<Vec<u8>>, Error> {
+fn read_request(body: &[u8], model: &ServedModel) -> Result<InferRequest, Error> {
     let length = json_length(body);
     let header = (length < body.len()).then(|| length.to_string());
     let opened = Envelope::open(body, header.as_deref());
     let output = output(model.card.plan().policy());
-    let request = opened.and_then(|envelope| envelope.into_request(LARGEST_BATCH, output));
-    Ok(request.map_err(|error| Error::body("the request")(error.to_string()))?.elements)
+    let cohorts = model.cohorts.is_some();
+    let request = opened.and_then(|envelope| envelope.into_request(LARGEST_BATCH, cohorts, output));
+    request.map_err(|error| Error::body("the request")(error.to_string()))
 }
 
 /// The stored model whose card has this id.

@@ -7,7 +7,7 @@ use crate::{
     Calibration, Error, Explanation, Groups, Plan,
     explain::MapShape,
     mlp::MAXIMUM_HIDDEN_LAYERS,
-    plan::{HiddenLayers, LabelPolicy, Policy},
+    plan::{CohortPlan, HiddenLayers, LabelPolicy, Policy},
 };
 
 /// What a card states of its label.
@@ -121,6 +121,34 @@ impl ExplainForm {
         match self {
             Self::Groups { names, of_feature } => Groups::new(names, of_feature).map(Explanation::Groups),
             Self::Map { height, width } => MapShape::new(height, width).map(Explanation::Map),
+        }
+    }
+}
+
+/// What a card states of cohorts: all of it follows from the card's public numbers, but that there are any.
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CohortForm {
+    parameters: String,
+    r: u32,
+    patients_per_block: usize,
+    block_bytes: usize,
+    answer_bytes: usize,
+    leak_bits_per_score: Option<u32>,
+    vectors_for_any_client: usize,
+}
+
+impl CohortForm {
+    pub(super) fn of(plan: &CohortPlan) -> Self {
+        let (leak, patients) = (plan.leak(), plan.parameters().maximum_patients());
+        Self {
+            parameters: plan.parameters().name().to_owned(),
+            r: plan.response_bits(),
+            patients_per_block: patients,
+            block_bytes: plan.request_shape().encoded_len(patients),
+            answer_bytes: plan.response_shape(patients).encoded_len(),
+            leak_bits_per_score: leak.bits_per_score,
+            vectors_for_any_client: leak.vectors_for_any_client,
         }
     }
 }

@@ -213,7 +213,7 @@ fn explanations_calibration_backbone_and_text_round_trip_and_are_checked() {
 
 #[test]
 fn a_card_explains_as_its_plan_says() {
-    let Card(good) = explained_card(thirds());
+    let good = explained_card(thirds()).parts;
     let plan = Plan::new(*card().plan().shape(), Privacy::Flooded).unwrap();
     assert!(Card::new(CardParts { explanation: None, ..good.clone() }).is_err());
     assert!(Card::new(CardParts { plan, ..good.clone() }).is_err());
@@ -221,4 +221,37 @@ fn a_card_explains_as_its_plan_says() {
     assert!(Card::new(CardParts { calibration: Calibration::of(&shorter), ..good.clone() }).is_err());
     let long = Some("x".repeat(MAXIMUM_ABOUT_BYTES + 1));
     assert!(Card::new(CardParts { about: long, ..good }).is_err());
+}
+
+#[test]
+fn cohorts_are_stated_and_what_follows_is_checked() {
+    let without = card();
+    assert_eq!(without.cohort(), None);
+    assert!(!String::from_utf8(without.to_json()).unwrap().contains("cohort"));
+    let with = Card::new(CardParts { cohort: true, ..without.parts.clone() }).unwrap();
+    let bytes = with.to_json();
+    let (read, _) = Card::from_json(&bytes).unwrap();
+    assert_eq!(read, with);
+    assert_eq!(read.cohort(), Some(&CohortPlan::new(with.plan()).unwrap()));
+    let text = String::from_utf8(bytes).unwrap();
+    let plan = with.cohort().unwrap();
+    for (from, to) in [
+        ("\"N2048_C52\"".to_owned(), "\"N2048_Q50\"".to_owned()),
+        (
+            format!("\"r\": {},\n    \"patients", plan.response_bits()),
+            "\"r\": 30,\n    \"patients".to_owned(),
+        ),
+        ("\"patients_per_block\": 2048".to_owned(), "\"patients_per_block\": 4096".to_owned()),
+        (
+            format!("\"vectors_for_any_client\": {}\n  }}", plan.leak().vectors_for_any_client),
+            "\"vectors_for_any_client\": 9999\n  }".to_owned(),
+        ),
+    ] {
+        assert!(text.contains(&from), "the test's own text: {from}");
+        let error = Card::from_json(text.replacen(&from, &to, 1).as_bytes()).unwrap_err();
+        assert!(matches!(error, Error::CardMismatch("cohort")), "{to}: {error}");
+    }
+    let statistical = Plan::new(*without.plan().shape(), Privacy::Statistical).unwrap();
+    let parts = CardParts { cohort: true, plan: statistical, ..without.parts.clone() };
+    assert!(Card::new(parts).is_err());
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod ask;
 mod canaries;
-mod receipts;
+pub(crate) mod receipts;
 mod report;
 mod scans;
 
@@ -18,7 +18,7 @@ use self::{
 use crate::{
     Error, Model,
     approvers::{Approved, Approvers},
-    cli::InferArgs,
+    cli::{ApproverArgs, GatewayArgs, InferArgs, NetworkArgs},
     evidence::Ledger,
     files,
     http::Connection,
@@ -137,6 +137,23 @@ async fn open_model(args: &InferArgs, stop: Stop) -> Result<Opened, Error> {
         output::note_approved(approved);
     }
     Ok(Opened { connection, model, is_pinned, approved })
+}
+
+/// Connects, and fetches and checks a model by its name, which is not followed to another version.
+pub(crate) async fn open_served(
+    (gateway, network): (&GatewayArgs, &NetworkArgs),
+    (name, version): (&str, Option<u32>),
+    approvers: &ApproverArgs,
+    stop: Stop,
+) -> Result<(Connection, Arc<Model>), Error> {
+    let approvers = Approvers::read(approvers)?;
+    let mut connection = Connection::open_with(gateway, network, stop).await?;
+    let model = connection.fetch_model(name, version).await?;
+    if let Some(approvers) = approvers {
+        let approved = approvers.check(connection.fetch_approval(&model).await?.as_ref(), &model)?;
+        output::note_approved(&approved);
+    }
+    Ok((connection, model))
 }
 
 /// The card that the run is pinned to.

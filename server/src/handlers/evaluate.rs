@@ -7,7 +7,7 @@ use std::{
 
 use tiresias_circuits::bootstrap::{Backend, PreparedKey};
 use tiresias_evidence::{Hash, commitment};
-use tiresias_keys::{Digest, EncryptedFeatures, EncryptedScores, xof::SecretSeed};
+use tiresias_keys::{Digest, EncryptedCohort, EncryptedFeatures, EncryptedScores, xof::SecretSeed};
 
 use crate::{
     admission::Admission,
@@ -19,8 +19,31 @@ use crate::{
 /// Vectors of a request that are on their way to a device at once: layers of 64 neurons then fill one, and the next are ready.
 const AT_ONCE: usize = 32;
 
-/// Elements as decoded, each with the digest that names it.
-pub(super) type Decoded = Vec<(EncryptedFeatures, Digest)>;
+/// A request as decoded.
+pub(crate) enum Decoded {
+    /// Vectors, each with the digest that names it.
+    Vectors(Vec<(EncryptedFeatures, Digest)>),
+    /// A block of a cohort.
+    Cohort(Box<EncryptedCohort>),
+}
+
+impl Decoded {
+    /// What is charged: the patients.
+    pub(super) fn vectors(&self) -> usize {
+        match self {
+            Self::Vectors(vectors) => vectors.len(),
+            Self::Cohort(block) => block.patients(),
+        }
+    }
+
+    /// The digests of the elements.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        match self {
+            Self::Vectors(vectors) => vectors.iter().map(|(_, digest)| *digest).collect(),
+            Self::Cohort(block) => vec![block.digest()],
+        }
+    }
+}
 
 /// Answers to a request's elements, and what they took.
 pub(super) struct Evaluated {
@@ -72,7 +95,7 @@ impl Evaluator<'_> {
         Ok(Evaluated { elements, hash, device, elapsed, budget_left: admission.keep() })
     }
 
-    /// The frames of the answers, so many evaluated at once.
+    /// The frames of the answers: one for a cohort, or so many evaluated at once.
     fn answers(
         &self,
         backend: Option<&dyn Backend>,
@@ -80,9 +103,13 @@ impl Evaluator<'_> {
         seed: &SecretSeed,
         threads: usize,
     ) -> Result<Vec<Vec<u8>>, ApiError> {
+        let vectors = match decoded {
+            Decoded::Vectors(vectors) => vectors,
+            Decoded::Cohort(block) => return Ok(vec![self.model.answer_cohort(block, seed)?]),
+        };
         let shape = self.model.card.plan().response_shape();
-        at_once(decoded.len(), threads, |item| {
-            let (features, digest) = decoded.get(item).ok_or(ApiError::Internal)?;
+        at_once(vectors.len(), threads, |item| {
+            let (features, digest) = vectors.get(item).ok_or(ApiError::Internal)?;
             let answer = self.model.answer(backend, features, *digest, seed, item as u32)?;
             // Each answer is packed at once: unpacked ones are several times as large.
             Ok(answer.to_bytes(&shape))
@@ -108,6 +135,16 @@ impl ServedModel {
             (ServedHead::Label(_) | ServedHead::Mlp(_), None) => return Err(ApiError::Internal),
         };
         answer.map_err(|_| ApiError::Internal)
+    }
+
+    /// The frame of the answer to a block of a cohort: with the same seed the same.
+    pub(crate) fn answer_cohort(
+        &self,
+        block: &EncryptedCohort,
+        seed: &SecretSeed,
+    ) -> Result<Vec<u8>, ApiError> {
+        let (cohorts, plan) = self.cohorts.as_ref().zip(self.card.cohort()).ok_or(ApiError::Internal)?;
+        Ok(cohorts.answer(block, seed)?.to_bytes(&plan.response_shape(block.patients())))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use hyper::{Request, StatusCode, body::Incoming};
 use tiresias_circuits::Plan;
-use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedFeatures, KeyId};
+use tiresias_keys::{BootstrapParameters, ConfigId, Digest, EncryptedCohort, EncryptedFeatures, KeyId};
 
 use super::{
     Answer,
@@ -17,7 +17,7 @@ use crate::{
     error::ApiError,
     gateway::Gateway,
     log::AnswerFacts,
-    protocol::{Envelope, HEADER_LENGTH, InferResponse, ResponseFacts, output},
+    protocol::{Envelope, ExpectedBlock, HEADER_LENGTH, InferResponse, ResponseFacts, output},
     registry::ServedModel,
     seeds::ResponseSeed,
     tenants::Tenant,
@@ -50,19 +50,23 @@ impl Gateway {
         if let Some(stated) = envelope.config_id() {
             self.check_stated(&model, stated)?;
         }
-        let mut request = envelope.into_request(expected.maximum_batch, output)?;
+        let mut request = envelope.into_request(expected.maximum_batch, expected.cohort.is_some(), output)?;
         drop(body);
-        let decoded = self.decode(&model, std::mem::take(&mut request.elements))?;
+        let elements = std::mem::take(&mut request.elements);
+        let decoded = match expected.cohort.filter(|_| request.is_cohort) {
+            Some(block) => self.decode_cohort(&model, elements, &block)?,
+            None => self.decode(&model, elements)?,
+        };
 
         let key = self.evaluation_key(tenant, &model, request.evaluation_key.as_deref())?;
 
-        let vectors = decoded.len();
+        let vectors = decoded.vectors();
         let admission = admission::admit(&self.budgets, &self.rates, tenant, &model.name, vectors as u64)?;
-        let digests: Vec<Digest> = decoded.iter().map(|(_, digest)| *digest).collect();
+        let digests: Vec<Digest> = decoded.digests();
         let ResponseSeed { seed, copy, commitment: randomness } =
             self.seeds.next(digests.iter()).map_err(|_| ApiError::Internal)?;
-        let is_brief = is_brief(model.card.plan(), vectors) && admission.is_covered();
-        let cost = vectors * cost(model.card.plan());
+        let is_brief = is_brief(model.card.plan(), &decoded) && admission.is_covered();
+        let cost = cost(model.card.plan(), &decoded);
         let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, cost, is_brief };
         let key_id = key.map(|(id, _)| id);
         let job = {
@@ -157,7 +161,25 @@ impl Gateway {
             }
             decoded.push((features, digest));
         }
-        Ok(decoded)
+        Ok(Decoded::Vectors(decoded))
+    }
+
+    fn decode_cohort(
+        &self,
+        model: &ServedModel,
+        elements: Vec<Vec<u8>>,
+        expected: &ExpectedBlock,
+    ) -> Result<Decoded, ApiError> {
+        let (Some(plan), Some(bytes)) = (model.card.cohort(), elements.into_iter().next()) else {
+            return Err(ApiError::Internal);
+        };
+        let front = bytes.get(..72).unwrap_or_default().to_vec();
+        let block = EncryptedCohort::from_bytes(bytes, &plan.request_shape(), &model.config)
+            .map_err(|error| self.undecodable(model, &front, error))?;
+        if block.patients() > expected.maximum_patients {
+            return Err(ApiError::TooManyVectors { limit: expected.maximum_patients });
+        }
+        Ok(Decoded::Cohort(Box::new(block)))
     }
 
     /// Why an element is refused. A retired card may have had elements of another size, so its id is looked for
@@ -176,19 +198,28 @@ impl Gateway {
     }
 }
 
-/// What a vector costs on its tenant's clock: a bootstrap takes some fifty times as long as a small linear head.
-fn cost(plan: &Plan) -> usize {
-    (50 * plan.bootstraps()).max(1)
+/// What a request costs on its tenant's clock, in vectors of a small linear head: a bootstrap takes some fifty times as long.
+/// A cohort's class costs one for its re-randomization, and a feature of a patient a millionth of a millisecond and as much
+/// again for sixteen classes.
+fn cost(plan: &Plan, decoded: &Decoded) -> usize {
+    match decoded {
+        Decoded::Vectors(vectors) => vectors.len() * (50 * plan.bootstraps()).max(1),
+        Decoded::Cohort(block) => {
+            let shape = plan.shape();
+            shape.classes + ((block.patients() * shape.features * (16 + shape.classes)) >> 21)
+        }
+    }
 }
 
-fn is_brief(plan: &Plan, vectors: usize) -> bool {
+fn is_brief(plan: &Plan, decoded: &Decoded) -> bool {
+    let Decoded::Vectors(vectors) = decoded else { return false };
     if plan.bootstrap().is_some() {
         return false;
     }
     let request = plan.request_shape();
     let ciphertexts =
         request.ciphertexts + usize::from(request.carries_zero) + plan.response_shape().groups();
-    vectors * ciphertexts * plan.parameters().polynomial_words() <= BRIEF
+    vectors.len() * ciphertexts * plan.parameters().polynomial_words() <= BRIEF
 }
 
 fn mismatch(model: &ServedModel) -> ApiError {

@@ -9,7 +9,7 @@ use tiresias_circuits::{
     clear,
     explain::MapShape,
     mlp::{MlpOptions, QuantizedMlp},
-    plan::{ActivationRange, Decision, LabelPolicy},
+    plan::{ActivationRange, CohortPlan, Decision, LabelPolicy},
     quantize::Granularity,
     scores,
 };
@@ -74,6 +74,7 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
     let (plan, scale, seed) = (quantized.plan, quantized.score_scale, Seed::from_bytes(seed));
     let card = Card::new(CardParts {
         explanation,
+        cohort: args.card.cohort,
         calibration: if args.card.no_drift_guard { None } else { Calibration::of(&pooled) },
         backbone: backbone.as_ref().and_then(Backbone::digest).or(args.card.backbone),
         about: args.card.about.as_deref().map(|path| read_text(path, "--about")).transpose()?,
@@ -113,6 +114,13 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         "labels of the quantized head agree with the float head on {share:.2} % of {rows} calibration rows"
     )?;
     describe(&quantized, out)?;
+    if let Some(leak) = card.cohort().map(CohortPlan::leak).filter(|leak| leak.bits_per_score.is_some()) {
+        let vectors = leak.vectors_for_any_client;
+        writeln!(
+            out,
+            "cohorts are scored: a client that keeps to no protocol may know the head after {vectors} patients"
+        )?;
+    }
     if card.calibration().is_none() && !args.card.no_drift_guard {
         writeln!(out, "note: too few calibration rows for a drift guard: 8 are needed")?;
     }

@@ -97,6 +97,22 @@ fn facts(model: &StoredModel) -> Value {
         }
         None => {}
     }
+    if let Some(cohort) = card.cohort() {
+        let (leak, patients) = (cohort.leak(), cohort.parameters().maximum_patients());
+        facts["cohort"] = json!({
+            "parameters": cohort.parameters().name(),
+            "r": cohort.response_bits(),
+            "patients_per_block": patients,
+            "block_bytes": cohort.request_shape().encoded_len(patients),
+            "answer_bytes": cohort.response_shape(patients).encoded_len(),
+            "noise_bound_log2": (cohort.noise_bound() as f64).log2(),
+            "leak": {
+                "bits_per_score": leak.bits_per_score,
+                "statistical_distance_log2": leak.statistical_distance_log2,
+            },
+            "vectors_for_any_client": leak.vectors_for_any_client,
+        });
+    }
     facts["drift_limit"] = card.calibration().map(Calibration::limit).into();
     facts["backbone"] = card.backbone().map(ToString::to_string).into();
     if let Some(policy) = label {

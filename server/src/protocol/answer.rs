@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{decode_base64, split_element};
+use super::elements::{decode_base64, split_element};
 
 /// What a replay takes from a response.
 #[derive(Debug, PartialEq, Eq)]

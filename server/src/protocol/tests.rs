@@ -22,7 +22,7 @@ fn binary_request(elements: &[&[u8]]) -> (Vec<u8>, String) {
 }
 
 fn parse(body: &[u8], header_length: Option<&str>) -> Result<InferRequest, ApiError> {
-    Envelope::open(body, header_length)?.into_request(2, "scores")
+    Envelope::open(body, header_length)?.into_request(2, false, "scores")
 }
 
 #[test]

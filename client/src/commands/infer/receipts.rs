@@ -34,7 +34,7 @@ pub(super) fn worst(judgements: impl Iterator<Item = Option<Judgement>>) -> Opti
 }
 
 /// The outcome of a run whose answers have been shown: its own, and that of its receipts.
-pub(super) fn both(run: Result<(), Error>, receipts: Result<(), Error>) -> Result<(), Error> {
+pub(crate) fn both(run: Result<(), Error>, receipts: Result<(), Error>) -> Result<(), Error> {
     match (run, receipts) {
         (Err(error), Err(also)) => {
             output::also_failed(&also);
