@@ -1,6 +1,7 @@
 //! What the benches share: figures, and fixtures: heads and rows from a fixed sequence, so that every run measures the same work.
 #![forbid(unsafe_code)]
 
+pub mod cohort;
 pub mod nets;
 pub mod stats;
 

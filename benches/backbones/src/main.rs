@@ -11,7 +11,7 @@ use std::{error::Error, fs, time::Instant};
 
 use rten::{Model, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::{AsView as _, Tensor};
-use tract_onnx::prelude::{Framework as _, InferenceFact, InferenceModelExt as _, f32, tvec};
+use tract_onnx::prelude::*;
 
 const ROUNDS: usize = 3;
 
@@ -80,7 +80,7 @@ fn load_tract(path: &str, shape: &[usize]) -> Result<(f64, Run), Box<dyn Error>>
     let run = move |scan: &[f32]| {
         let scan = tract_onnx::prelude::Tensor::from_shape(&shape, scan)?;
         let outputs = model.run(tvec!(scan.into()))?;
-        Ok(outputs[0].to_array_view::<f32>()?.iter().copied().collect())
+        Ok(outputs[0].to_plain_array_view::<f32>()?.iter().copied().collect())
     };
     Ok((load, Box::new(run)))
 }

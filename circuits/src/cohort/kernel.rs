@@ -13,8 +13,8 @@ const TILE: usize = 32;
 /// Pairs of features whose sum fits 32 bits: 256 * 2 * 2^15 * 127 < 2^31.
 const PAIRS: usize = 256;
 
-/// Two features of a tile's patients.
-type Pair = [i16; 2 * TILE];
+/// Two features of a tile's patients: signed words of 16 bits, the first feature's in the lower half.
+type Pair = [u32; TILE];
 
 /// Classes that are summed at once.
 pub(super) const CLASSES: usize = 4;
@@ -72,6 +72,18 @@ impl Kernel {
         }
     }
 
+    /// Runs plain loops compiled for this kernel's instructions. `work` must be `#[inline(always)]`.
+    #[inline(always)]
+    fn run(self, work: impl FnOnce()) {
+        match self.0 {
+            Choice::Portable => work(),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx2(simd) => simd.vectorize(work),
+            #[cfg(target_arch = "x86_64")]
+            Choice::Avx512(simd) => simd.vectorize(work),
+        }
+    }
+
     /// `sums += values * weights` over pairs of features, at most [`PAIRS`].
     fn multiply_add(self, sums: &mut Sums, values: &[Pair], weights: &[[i32; CLASSES]]) {
         match self.0 {
@@ -103,11 +115,14 @@ pub(super) fn accumulate(
     let n = values.patients;
     let features = values.bytes.len() / (values.planes * n * 2);
     let pairs = features.div_ceil(2);
-    let mut tile = vec![[0; 2 * TILE]; pairs];
+    let mut tile = vec![[0; TILE]; pairs];
     for start in (0..n).step_by(TILE) {
         let width = TILE.min(n - start);
         for plane in 0..values.planes {
-            gather(values, plane, start, width, &mut tile);
+            kernel.run(
+                #[inline(always)]
+                || gather(values, plane, start, &mut tile),
+            );
             for (block, classes) in weights.blocks().zip(sums.chunks_mut(CLASSES * n)) {
                 for (values, weights) in tile.chunks(PAIRS).zip(block[first..].chunks(PAIRS)) {
                     let mut part = [[0; TILE]; CLASSES];
@@ -129,17 +144,29 @@ pub(super) fn taken_off(planes: usize) -> u64 {
 }
 
 /// One plane of a tile's patients, two features side by side. What lies beyond the last patient or feature has no meaning.
-fn gather(values: &Planes<'_>, plane: usize, start: usize, width: usize, tile: &mut [Pair]) {
+#[inline(always)]
+fn gather(values: &Planes<'_>, plane: usize, start: usize, tile: &mut [Pair]) {
     let row = values.patients * 2;
-    let mut features = values.bytes.chunks_exact(row * values.planes).map(|feature| {
-        let words = &feature[plane * row..][2 * start..][..2 * width];
-        words.as_chunks::<2>().0
-    });
+    let mut features = values.bytes.chunks_exact(row * values.planes).map(
+        #[inline(always)]
+        |feature| {
+            let words = feature[plane * row..][..row][2 * start..].as_chunks::<2>().0;
+            match words.first_chunk::<TILE>() {
+                Some(words) => *words,
+                None => {
+                    let mut padded = [[0; 2]; TILE];
+                    padded[..words.len()].copy_from_slice(words);
+                    padded
+                }
+            }
+        },
+    );
     for pair in tile {
         let (Some(even), odd) = (features.next(), features.next()) else { return };
         let odd = odd.unwrap_or(even);
-        for ((pair, even), odd) in pair.as_chunks_mut::<2>().0.iter_mut().zip(even).zip(odd) {
-            *pair = [*even, *odd].map(|word| (u16::from_le_bytes(word) ^ 0x8000) as i16);
+        for ((pair, even), odd) in pair.iter_mut().zip(even).zip(odd) {
+            let [even, odd] = [even, odd].map(|word| u32::from(u16::from_le_bytes(word)));
+            *pair = (odd << 16 | even) ^ 0x8000_8000;
         }
     }
 }
@@ -148,8 +175,9 @@ fn portable(sums: &mut Sums, values: &[Pair], weights: &[[i32; CLASSES]]) {
     for (values, weights) in values.iter().zip(weights) {
         for (sums, &weight) in sums.iter_mut().zip(weights) {
             let [even, odd] = [weight as i16, (weight >> 16) as i16].map(i32::from);
-            for (sum, &[x, y]) in sums.iter_mut().zip(values.as_chunks::<2>().0) {
-                *sum += i32::from(x) * even + i32::from(y) * odd;
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                let [x, y] = [value as i16, (value >> 16) as i16].map(i32::from);
+                *sum += x * even + y * odd;
             }
         }
     }

@@ -57,11 +57,20 @@ impl Randomness<'_> {
 
     /// The residues of e2 + flood, one for each class of the group.
     pub(crate) fn body_noise(&self, group: u32, classes: usize) -> Vec<u64> {
+        let ring = self.parameters.ring();
+        // Both are the same samples; the narrow ones take a fraction of the time.
+        if self.widths.flood.max(self.widths.body_noise) < 48 {
+            let (mut noise, mut flood) = (vec![0; classes], vec![0; classes]);
+            self.stream(Role::BodyNoise, group).tuniform(self.widths.body_noise, &mut noise);
+            self.stream(Role::Flood, group).tuniform(self.widths.flood, &mut flood);
+            noise.iter_mut().zip(flood).for_each(|(noise, flood)| *noise += flood);
+            return ring.reduce_small(&noise);
+        }
         let (mut noise, mut flood) = (vec![0; classes], vec![0; classes]);
         self.stream(Role::BodyNoise, group).tuniform_wide(self.widths.body_noise, &mut noise);
         self.stream(Role::Flood, group).tuniform_wide(self.widths.flood, &mut flood);
         noise.iter_mut().zip(flood).for_each(|(noise, flood)| *noise += flood);
-        self.parameters.ring().reduce(&noise)
+        ring.reduce(&noise)
     }
 
     fn stream(&self, role: Role, group: u32) -> Xof {

@@ -57,8 +57,12 @@ impl EncryptedCohort {
         out.extend_from_slice(&(patients as u32).to_le_bytes());
         for body in bodies {
             for plane in 0..shape.parameters.body_bytes() / 2 {
-                let words = body.iter().take(patients).map(|value| (value >> (16 * plane)) as u16);
-                out.extend(words.flat_map(u16::to_le_bytes));
+                let start = out.len();
+                out.resize(start + 2 * patients, 0);
+                let words = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>().0;
+                words.iter_mut().zip(&body).for_each(|(word, value)| {
+                    *word = ((value >> (16 * plane)) as u16).to_le_bytes();
+                });
             }
         }
         if let Some(body) = &zero_body {

@@ -14,6 +14,9 @@ const SIZE: usize = 2048;
 /// Coefficients of the left factor are below 2^52: with 2,048 binary ones, no sum leaves 64 bits.
 pub const LEFT_BITS: u32 = 52;
 
+/// 3 * this = 1 modulo 2^32.
+const INVERSE_OF_3: i32 = 0xaaaa_aaab_u32.cast_signed();
+
 /// Products of polynomials of 2,048 coefficients, with their transform tables.
 #[derive(Debug)]
 pub struct Integers {
@@ -28,6 +31,7 @@ impl Integers {
         static INTEGERS: OnceLock<Integers> = OnceLock::new();
         INTEGERS.get_or_init(|| {
             let primes = [N4096_Q100.primes()[0], N4096_Q100.primes()[1]];
+            debug_assert!(primes[0] - primes[1] == 3 << 16 && primes[0] == (1 << 50) - (1 << 14) + 1);
             Self { ring: Ring::new(SIZE, &primes), primes }
         })
     }
@@ -61,13 +65,15 @@ impl Integers {
         let mut residues = self.ring.zero();
         self.ring.multiply_add(&mut residues, left, right);
         self.ring.inverse(&mut residues);
-        let [first, second] = self.primes;
+        let second = self.primes[1];
         let (low, high) = residues.split_at(SIZE);
         let coefficients = low.iter().zip(high).map(|(&r1, &r2)| {
-            let difference = (r2 + 2 * second - r1) % second;
+            let difference = r2.wrapping_sub(r1.min(r1.wrapping_sub(second)));
+            let difference = difference.min(difference.wrapping_add(second));
             let centred = difference as i64 - if difference > second / 2 { second as i64 } else { 0 };
-            let k = centred / (first - second) as i64;
-            (r1 as i64).wrapping_add((first as i64).wrapping_mul(k))
+            // An exact division by p1 - p2 = 3 * 2^16, and the product with p1 = 2^50 - 2^14 + 1.
+            let k = i64::from(((centred >> 16) as i32).wrapping_mul(INVERSE_OF_3));
+            (r1 as i64).wrapping_add(k << 50).wrapping_sub(k << 14).wrapping_add(k)
         });
         coefficients.collect()
     }
