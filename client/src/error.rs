@@ -1,6 +1,10 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
-use std::{io, path::PathBuf, time::Duration};
+mod refusal;
+
+use std::{io, path::PathBuf};
+
+pub use refusal::Refusal;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,36 @@ pub enum Error {
     FairnessAlarm {
         /// How many.
         alarms: usize,
+    },
+    /// A record of decisions that cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_record::Error,
+    },
+    /// Results that did not reach the record.
+    #[error(
+        "{path}: the results could not be recorded, and a result that is not recorded is not shown: {source}; they were computed and \
+         charged: mend it, and ask again", path = path.display()
+    )]
+    Unrecorded {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_record::Error,
+    },
+    /// Inputs of which nothing is told.
+    #[error(
+        "{path}: {inputs} inputs have no row in it; nothing was sent: --about needs a row for each, found by its columns file and row",
+        path = path.display()
+    )]
+    About {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        inputs: usize,
     },
     /// Patients that cannot be made.
     #[error("{path}: {source}", path = path.display())]
@@ -296,44 +330,6 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-/// What the gateway says where it refuses a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-#[error("the gateway refused the request ({status}, {code}): {message}; next step: {action}")]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// The gateway's stable code.
-    pub code: String,
-    /// What it says to do.
-    pub action: String,
-    /// Its message.
-    pub message: String,
-    /// Whether it says that the same may succeed later.
-    pub retryable: bool,
-    /// When it wants to be asked again.
-    pub retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    /// Whether the gateway has evaluated nothing, for now: at its capacity, or not in service.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.retryable && matches!(self.status, 429 | 503)
-    }
-
-    /// Whether the gateway no longer serves the card that the request was made for.
-    #[must_use]
-    pub fn is_other_card(&self) -> bool {
-        matches!((self.status, self.code.as_str()), (409, "config_mismatch") | (410, "config_retired"))
-    }
-
-    /// Whether the gateway lacks this clinic's evaluation key, or has it no longer.
-    #[must_use]
-    pub fn is_missing_key(&self) -> bool {
-        self.status == 404 && self.action == "upload_key"
-    }
-}
-
 impl Error {
     /// A stable code, for scripts.
     #[must_use]
@@ -348,6 +344,9 @@ impl Error {
             Self::SomeScans { .. } => "some_scans",
             Self::Fairness { source, .. } => source.code(),
             Self::FairnessAlarm { .. } => "fairness_alarm",
+            Self::Record { source, .. } => source.code(),
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::About { .. } => "about",
             Self::Synth { source, .. } => source.code(),
             Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),
