@@ -29,7 +29,10 @@ impl About {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
         let broken = |error: csv::Error| {
-            wrong(error.position().map_or(1, csv::Position::line), "the file must be UTF-8 text with as many fields in each line")
+            wrong(
+                error.position().map_or(1, csv::Position::line),
+                "the file must be UTF-8 text with as many fields in each line",
+            )
         };
         let header = reader.headers().map_err(broken)?.clone();
         let find = |name: &str| header.iter().position(|column| column == name);
@@ -47,7 +50,10 @@ impl About {
                 return Err(wrong(1, "each column must have a name of its own"));
             }
             if COLUMNS.contains(name) {
-                return Err(wrong(1, "a column has a name that exports of the record use themselves: rename it"));
+                return Err(wrong(
+                    1,
+                    "a column has a name that exports of the record use themselves: rename it",
+                ));
             }
         }
         let mut rows = HashMap::new();
@@ -57,9 +63,13 @@ impl About {
             if record.iter().any(|field| field.chars().count() > MAXIMUM_FIELD) {
                 return Err(wrong("a field is longer than 256 characters"));
             }
-            let number = row.map(|row| record[row].parse().map_err(|_| wrong("row must be a number, from 0")));
+            let number =
+                row.map(|row| record[row].parse().map_err(|_| wrong("row must be a number, from 0")));
             let place = (file.map(|file| record[file].to_owned()), number.transpose()?);
-            let column = |(at, name): &(usize, &str)| Column { name: (*name).to_owned(), value: record[*at].to_owned() };
+            let column = |(at, name): &(usize, &str)| Column {
+                name: (*name).to_owned(),
+                value: record[*at].to_owned(),
+            };
             if rows.insert(place, names.iter().map(column).collect()).is_some() {
                 return Err(wrong("there are two rows of one input"));
             }
@@ -95,7 +105,9 @@ mod tests {
     fn rows_are_found_as_results_name_inputs() {
         let values = |about: &About, file: &str, row, several| {
             let found = about.of(file, row, several);
-            found.map(|columns| columns.iter().map(|column| column.value.clone()).collect::<Vec<_>>().join("/"))
+            found.map(|columns| {
+                columns.iter().map(|column| column.value.clone()).collect::<Vec<_>>().join("/")
+            })
         };
         let rows = read("\u{feff}row,sex,truth\n0,f,ill\n 2 , m ,\n").unwrap();
         assert_eq!(values(&rows, "a.csv", Some(0), false).as_deref(), Some("f/ill"));
@@ -125,7 +137,11 @@ mod tests {
             ("row,sex\n0,f\n1,f\n0,m\n", 4, "two rows"),
             ("row,sex\n0,f,secret\n", 2, "as many fields"),
             (&format!("row,sex\n0,{}\n", "x".repeat(257)), 2, "256"),
-            (&format!("row,{}\n", (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(",")), 1, "more columns"),
+            (
+                &format!("row,{}\n", (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(",")),
+                1,
+                "more columns",
+            ),
         ] {
             let Err(Error::Table { line: found, reason: said, .. }) = read(text) else { panic!("{text}") };
             assert!(found == line && said.contains(reason) && !said.contains("secret"), "{found} {said}");

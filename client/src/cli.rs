@@ -29,7 +29,8 @@ pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
 pub use review::{
-    CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs, ReviewCommand, ServeArgs, ShowArgs,
+    CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
+    ReviewCommand, ServeArgs, ShowArgs,
 };
 pub use scans::{BackboneArgs, ScanArgs};
 pub use synth::SynthArgs;

@@ -10,6 +10,7 @@ pub mod encrypt;
 pub mod enroll;
 pub mod fairness;
 pub mod infer;
+mod record;
 pub mod review;
 pub mod synth;
 pub mod verify;

@@ -119,7 +119,8 @@ pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (index, name) in header.iter().enumerate() {
-        let text = matches!(*name, "file" | "diagnosis" | "truth" | "receipt" | "input" | "why" | "decided" | "");
+        let text =
+            matches!(*name, "file" | "diagnosis" | "truth" | "receipt" | "input" | "why" | "decided" | "");
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(if text { CellAlignment::Left } else { CellAlignment::Right });
         }

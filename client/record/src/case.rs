@@ -154,7 +154,8 @@ impl Case {
             None => None,
         };
         // The margin of what is no result is none either.
-        let is_low = matches!(self.answer, Answer::Scores { margin, .. } if margin < low_margin) && !self.is_withheld();
+        let is_low = matches!(self.answer, Answer::Scores { margin, .. } if margin < low_margin)
+            && !self.is_withheld();
         [
             distrust,
             self.is_far_out().then_some(Reason::FarOut),

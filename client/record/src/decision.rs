@@ -114,7 +114,8 @@ impl Decision {
 
 /// The labels in the model's order, as many as its answer may have.
 fn known(case: &Case, labels: &[String]) -> Result<Vec<String>, Error> {
-    let is_none = |labels: &[String]| matches!(labels, [label] if label == NONE && !case.labels.contains(label));
+    let is_none =
+        |labels: &[String]| matches!(labels, [label] if label == NONE && !case.labels.contains(label));
     let (many, none) = match case.answer {
         Answer::Findings { .. } => (true, true),
         _ => (false, case.labels.len() == 1),

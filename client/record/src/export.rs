@@ -6,9 +6,27 @@ use crate::{Answer, Book, Decision, Entry, Error, Verdict, case::REVIEW};
 
 /// The columns that every case has. What the clinic knows of patients stands behind them and must have other names.
 pub const COLUMNS: [&str; 21] = [
-    "case", "time", "source", "row", "model", "version", "config_id", "prediction", "decided", "computed",
-    "margin", "reasons", "outside", "far_out", "receipt", "receipt_index", "decision", "by", "reason",
-    "decided_at", "head",
+    "case",
+    "time",
+    "source",
+    "row",
+    "model",
+    "version",
+    "config_id",
+    "prediction",
+    "decided",
+    "computed",
+    "margin",
+    "reasons",
+    "outside",
+    "far_out",
+    "receipt",
+    "receipt_index",
+    "decision",
+    "by",
+    "reason",
+    "decided_at",
+    "head",
 ];
 /// The column of the model's result, `review` where there is none.
 pub const PREDICTION: &str = "prediction";

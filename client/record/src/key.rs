@@ -95,13 +95,7 @@ impl Key {
         self.mac_of(before, row, decision).finalize().into_bytes().into()
     }
 
-    pub(crate) fn has_authenticated(
-        &self,
-        before: &[u8; 32],
-        row: u64,
-        decision: &[u8],
-        tag: &[u8],
-    ) -> bool {
+    pub(crate) fn has_authenticated(&self, before: &[u8; 32], row: u64, decision: &[u8], tag: &[u8]) -> bool {
         self.mac_of(before, row, decision).verify_slice(tag).is_ok()
     }
 

@@ -37,10 +37,13 @@ pub enum Row {
 /// The bytes of a case.
 pub fn of_case(case: &Case) -> Result<Zeroizing<Vec<u8>>, Error> {
     let is_finite = match &case.answer {
-        Answer::Scores { scores, margin, .. } => margin.is_finite() && scores.iter().all(|score| score.is_finite()),
+        Answer::Scores { scores, margin, .. } => {
+            margin.is_finite() && scores.iter().all(|score| score.is_finite())
+        }
         _ => true,
     };
-    let is_drift_finite = case.drift.is_none_or(|drift| drift.distance.is_finite() && drift.limit.is_finite());
+    let is_drift_finite =
+        case.drift.is_none_or(|drift| drift.distance.is_finite() && drift.limit.is_finite());
     if !is_finite || !is_drift_finite {
         return Err(Error::NotFinite);
     }
@@ -88,9 +91,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Column, Distrust, Drift, Receipt, Verdict,
-        case::tests::case as sample,
-        decision::tests::to,
+        Column, Distrust, Drift, Receipt, Verdict, case::tests::case as sample, decision::tests::to,
     };
 
     const PLACE: Place = Place { row: 3, before: [7; 32] };
@@ -114,11 +115,34 @@ mod tests {
             .prop_map(|(verdict, log, index, request)| Receipt { verdict, log, index, request });
         let about = vec((".{0,8}", ".{0,30}").prop_map(|(name, value)| Column { name, value }), 0..5);
         let names = (".{0,40}", option::of(any::<u64>()), ".{0,20}", any::<u32>(), vec(".{0,8}", 0..4));
-        (any::<u64>(), names, answers(), option::of(distrust), option::of(drift), any::<u64>(), option::of(receipt), about)
+        (
+            any::<u64>(),
+            names,
+            answers(),
+            option::of(distrust),
+            option::of(drift),
+            any::<u64>(),
+            option::of(receipt),
+            about,
+        )
             .prop_map(|(at, names, answer, distrust, drift, clipped, receipt, about)| {
                 let (source, row, model, version, labels) = names;
                 let config_id = "cd".repeat(32);
-                Case { at, source, row, model, version, config_id, labels, answer, distrust, drift, clipped, receipt, about }
+                Case {
+                    at,
+                    source,
+                    row,
+                    model,
+                    version,
+                    config_id,
+                    labels,
+                    answer,
+                    distrust,
+                    drift,
+                    clipped,
+                    receipt,
+                    about,
+                }
             })
     }
 

@@ -169,7 +169,10 @@ pub struct ServeArgs {
 }
 
 fn margin(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|margin: &f64| margin.is_finite() && *margin >= 0.0).ok_or("a number from 0 is expected".into())
+    text.parse()
+        .ok()
+        .filter(|margin: &f64| margin.is_finite() && *margin >= 0.0)
+        .ok_or("a number from 0 is expected".into())
 }
 
 fn head(text: &str) -> Result<[u8; 32], String> {

@@ -3,7 +3,6 @@
 pub(crate) mod ask;
 mod canaries;
 mod receipts;
-mod record;
 mod report;
 mod scans;
 
@@ -15,8 +14,8 @@ use self::{
     ask::{Asked, Replaced, Terms, ask_all, limit_batch},
     canaries::Canaries,
     receipts::judge_receipts,
-    record::{Answered, Recorder},
 };
+use super::record::{self, Answered, Recorder};
 use crate::{
     Error, Model,
     approvers::{Approved, Approvers},

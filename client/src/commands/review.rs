@@ -8,7 +8,8 @@ use tiresias_record::{Book, Decision, Store, Verdict, export, rates};
 use crate::{
     Error,
     cli::{
-        CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, RatesArgs, ReviewArgs, ReviewCommand, ServeArgs, ShowArgs,
+        CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, RatesArgs, ReviewArgs, ReviewCommand,
+        ServeArgs, ShowArgs,
     },
     clock,
     files::{self, Readers},
@@ -23,7 +24,8 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(args: &ReviewArgs) -> Result<(), Error> {
-    let path = args.record.as_ref().ok_or(Error::Usage("name the record: --record FILE, or TIRESIAS_RECORD"))?;
+    let path =
+        args.record.as_ref().ok_or(Error::Usage("name the record: --record FILE, or TIRESIAS_RECORD"))?;
     let passphrase = args.passphrase_file.as_deref();
     if let ReviewCommand::Init = args.command {
         file::create(path, passphrase)?;
@@ -83,7 +85,9 @@ impl Opened {
         output::line(&table.to_string())?;
         let open = shown::cases(&self.book, low_margin, false).count();
         let all = self.book.entries().count();
-        output::line(&format!("{open} of {all} cases need a human (review, far out, alarms, a margin below {low_margin})"))
+        output::line(&format!(
+            "{open} of {all} cases need a human (review, far out, alarms, a margin below {low_margin})"
+        ))
     }
 
     fn show(&self, args: &ShowArgs) -> Result<(), Error> {
@@ -98,7 +102,11 @@ impl Opened {
         }
         for decision in entry.decisions() {
             let words = shown::decision(entry, decision);
-            output::line(&shown::plain(&format!("Decided {}: {words}: {}", clock::utc(decision.at()), decision.reason())))?;
+            output::line(&shown::plain(&format!(
+                "Decided {}: {words}: {}",
+                clock::utc(decision.at()),
+                decision.reason()
+            )))?;
         }
         Ok(())
     }
@@ -135,10 +143,30 @@ impl Opened {
             return rates.iter().try_for_each(output::json);
         }
         let mut table = output::table(&[
-            "", "", "", "cases", "accepted", "overridden", "left to humans", "agreement", "95 %", "override", "95 % ",
+            "",
+            "",
+            "",
+            "cases",
+            "accepted",
+            "overridden",
+            "left to humans",
+            "agreement",
+            "95 %",
+            "override",
+            "95 % ",
         ]);
         table.set_header([
-            "model", "by", "group", "cases", "accepted", "overridden", "left to humans", "agreement", "95 %", "override", "95 %",
+            "model",
+            "by",
+            "group",
+            "cases",
+            "accepted",
+            "overridden",
+            "left to humans",
+            "agreement",
+            "95 %",
+            "override",
+            "95 %",
         ]);
         for rate in rates {
             let [agreement, agreement_span] = shown::estimate(rate.agreement);
@@ -158,15 +186,22 @@ impl Opened {
             ]);
         }
         output::line(&table.to_string())?;
-        output::line(&format!("few: of fewer than {} decisions about results. {}", args.min_cell, shown::RATES_CAUTION))
+        output::line(&format!(
+            "few: of fewer than {} decisions about results. {}",
+            args.min_cell,
+            shown::RATES_CAUTION
+        ))
     }
 
     fn check(&self, args: &CheckArgs) -> Result<(), Error> {
-        let since = args.head.map(|head| self.book.find_head(&head)).transpose().map_err(file::at(&self.path))?;
+        let since =
+            args.head.map(|head| self.book.find_head(&head)).transpose().map_err(file::at(&self.path))?;
         let cases = self.book.entries().count() as u64;
         let decisions = self.book.rows() - cases;
         let head = hex::encode(self.book.head());
-        output::json(&json!({ "cases": cases, "decisions": decisions, "head": head, "goes_on_from_row": since }))
+        output::json(
+            &json!({ "cases": cases, "decisions": decisions, "head": head, "goes_on_from_row": since }),
+        )
     }
 }
 

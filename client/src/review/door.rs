@@ -81,7 +81,8 @@ impl Door {
             return Ok(());
         }
         let is_form = one(CONTENT_TYPE) == Some("application/x-www-form-urlencoded");
-        let is_same = one(ORIGIN).and_then(|origin| origin.strip_prefix("http://")) == Some(self.authority.as_str());
+        let is_same =
+            one(ORIGIN).and_then(|origin| origin.strip_prefix("http://")) == Some(self.authority.as_str());
         let is_same_site = one(SITE).is_none_or(|site| site == "same-origin");
         if is_form && is_same && is_same_site { Ok(()) } else { Err(Turned::OtherOrigin) }
     }
@@ -89,7 +90,8 @@ impl Door {
     /// Whether a request comes from the browser that opened the address.
     pub(super) fn expect_known(&self, headers: &HeaderMap) -> Result<(), Turned> {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut named = cookies.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+        let mut named =
+            cookies.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
         // Hashes of secrets can be compared byte by byte.
         let is_known = named.any(|(name, value)| name == NAME && hash(value) == self.session);
         if is_known { Ok(()) } else { Err(Turned::Stranger) }

@@ -46,7 +46,9 @@ impl Form {
     pub(super) fn verdict(&self) -> Option<Verdict> {
         match self.choice.as_str() {
             "accept" => Some(Verdict::Accept),
-            "override" if self.to.is_empty() => Some(Verdict::Override(vec![tiresias_record::case::NONE.to_owned()])),
+            "override" if self.to.is_empty() => {
+                Some(Verdict::Override(vec![tiresias_record::case::NONE.to_owned()]))
+            }
             "override" => Some(Verdict::Override(self.to.clone())),
             other => other.strip_prefix("to:").map(|label| Verdict::Override(vec![label.to_owned()])),
         }
@@ -79,7 +81,8 @@ mod tests {
 
     #[test]
     fn forms_are_read() {
-        let form = Form::read(b"form=ab&choice=to%3Abenign+mass&by=M%C3%BC&reason=a%26b%3D+c%2B&again=1").unwrap();
+        let form =
+            Form::read(b"form=ab&choice=to%3Abenign+mass&by=M%C3%BC&reason=a%26b%3D+c%2B&again=1").unwrap();
         assert_eq!((form.secret.as_str(), form.by.as_str(), form.reason.as_str()), ("ab", "Mü", "a&b= c+"));
         assert!(form.again && form.verdict() == Some(Verdict::Override(vec!["benign mass".into()])));
         let of = |body: &[u8]| Form::read(body).unwrap().verdict();
@@ -87,7 +90,9 @@ mod tests {
         assert!(of(b"choice=override&to=a&to=b") == Some(Verdict::Override(vec!["a".into(), "b".into()])));
         assert!(of(b"choice=override") == Some(Verdict::Override(vec!["none".into()])));
         assert!(of(b"by=AB").is_none() && of(b"choice=other").is_none());
-        for bad in [&b""[..], b"by", b"by=a&by=b", b"other=1", b"by=%", b"by=%4", b"by=%zz", b"by=%ff", b"by=a&"] {
+        for bad in
+            [&b""[..], b"by", b"by=a&by=b", b"other=1", b"by=%", b"by=%4", b"by=%zz", b"by=%ff", b"by=a&"]
+        {
             assert!(Form::read(bad).is_none(), "{bad:?}");
         }
     }

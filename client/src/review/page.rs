@@ -72,7 +72,8 @@ pub(super) fn case(
     let mut body = navigation("");
     let _ = write!(body, "<h1>{title}</h1>\n");
     if let Some((_, wrong)) = sent {
-        let _ = write!(body, "<div class=\"warn\" role=\"alert\"><p>Not decided: {}.</p></div>\n", text(wrong));
+        let _ =
+            write!(body, "<div class=\"warn\" role=\"alert\"><p>Not decided: {}.</p></div>\n", text(wrong));
     }
     body.push_str("<section><dl>\n");
     for (name, value) in shown::facts(entry, settings.low_margin, clock::utc) {
@@ -162,7 +163,10 @@ pub(super) fn rates_page(book: &Book, settings: Settings) -> Result<String, Erro
     );
     for rate in rates::rates(book, &[], settings.min_cell)? {
         let by = rate.by.as_ref().zip(rate.group.as_ref());
-        let group = by.map_or_else(|| "all".to_owned(), |(by, group)| format!("{by}: {}", if group.is_empty() { "-" } else { group }));
+        let group = by.map_or_else(
+            || "all".to_owned(),
+            |(by, group)| format!("{by}: {}", if group.is_empty() { "-" } else { group }),
+        );
         let [agreement, overridden] = [rate.agreement, rate.override_rate].map(|rate| {
             let [value, span] = shown::estimate(rate);
             if span.is_empty() { value } else { format!("{value} ({span})") }

@@ -175,7 +175,11 @@ async fn answer(request: Request<Incoming>, room: Arc<Room>) -> Response<Full<By
             };
             words(status, "The record", &error.to_string())
         }
-        Err(_) => words(StatusCode::INTERNAL_SERVER_ERROR, "The record", "This went wrong, and nothing was decided."),
+        Err(_) => words(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The record",
+            "This went wrong, and nothing was decided.",
+        ),
     }
 }
 
@@ -228,16 +232,22 @@ impl Room {
             let decided = match form.verdict() {
                 Some(verdict) => {
                     let by = (form.by.as_str(), form.reason.as_str(), clock::seconds());
-                    book.record(store, (number, form.again), verdict, by).map_err(|error| (is_forms(&error), error.to_string()))
+                    book.record(store, (number, form.again), verdict, by)
+                        .map_err(|error| (is_forms(&error), error.to_string()))
                 }
                 None => Err((true, "choose what it is".to_owned())),
             };
             match decided {
                 Ok(_) => Ok(see_other(&format!("/case/{number}"), None)),
                 Err((is_forms, wrong)) => {
-                    let status = if is_forms { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::SERVICE_UNAVAILABLE };
+                    let status = if is_forms {
+                        StatusCode::UNPROCESSABLE_ENTITY
+                    } else {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    };
                     let entry = book.entry(number)?;
-                    let page = page::case(number, entry, self.settings, self.door.form(), Some((form, &wrong)));
+                    let page =
+                        page::case(number, entry, self.settings, self.door.form(), Some((form, &wrong)));
                     Ok(respond(status, page))
                 }
             }
@@ -248,7 +258,10 @@ impl Room {
 /// Whether it is for who sent the form to mend.
 fn is_forms(error: &tiresias_record::Error) -> bool {
     use tiresias_record::Error as E;
-    matches!(error, E::Decided(_) | E::UnknownLabel | E::SameLabel | E::NothingToAccept | E::Initials | E::Words)
+    matches!(
+        error,
+        E::Decided(_) | E::UnknownLabel | E::SameLabel | E::NothingToAccept | E::Initials | E::Words
+    )
 }
 
 async fn read_form(body: Incoming, door: &Door) -> Result<Form, Response<Full<Bytes>>> {
@@ -270,10 +283,14 @@ async fn read_form(body: Incoming, door: &Door) -> Result<Form, Response<Full<By
 
 fn turn_away(turned: Turned) -> Response<Full<Bytes>> {
     match turned {
-        Turned::OtherHost => {
-            words(StatusCode::MISDIRECTED_REQUEST, "Not here", "This page has another address: the one that the command printed.")
+        Turned::OtherHost => words(
+            StatusCode::MISDIRECTED_REQUEST,
+            "Not here",
+            "This page has another address: the one that the command printed.",
+        ),
+        Turned::OtherOrigin => {
+            words(StatusCode::FORBIDDEN, "Not decided", "A form of another page decides nothing here.")
         }
-        Turned::OtherOrigin => words(StatusCode::FORBIDDEN, "Not decided", "A form of another page decides nothing here."),
         Turned::Stranger => words(
             StatusCode::FORBIDDEN,
             "Not yours",

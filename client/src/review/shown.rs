@@ -57,7 +57,12 @@ pub(crate) fn facts(entry: &Entry, low_margin: f64, time: fn(u64) -> String) -> 
     let mut facts = vec![
         ("Input".to_owned(), case.input()),
         ("Conclusion".to_owned(), case.conclusion()),
-        ("Why a human".to_owned(), Some(why(entry, low_margin)).filter(|why| !why.is_empty()).unwrap_or("nothing calls for one".into())),
+        (
+            "Why a human".to_owned(),
+            Some(why(entry, low_margin))
+                .filter(|why| !why.is_empty())
+                .unwrap_or("nothing calls for one".into()),
+        ),
         ("Model".to_owned(), format!("{} version {}", case.model, case.version)),
         ("Circuit card".to_owned(), case.config_id.clone()),
         ("Recorded".to_owned(), time(case.at)),
@@ -72,7 +77,10 @@ pub(crate) fn facts(entry: &Entry, low_margin: f64, time: fn(u64) -> String) -> 
         _ => {}
     }
     if let Some(drift) = case.drift {
-        add("Distance from the calibration", format!("{:.2}, far out from {:.2}", drift.distance, drift.limit));
+        add(
+            "Distance from the calibration",
+            format!("{:.2}, far out from {:.2}", drift.distance, drift.limit),
+        );
     }
     add("Features outside the calibrated range", case.clipped.to_string());
     if let Some(receipt) = &case.receipt {

@@ -48,7 +48,13 @@ impl Devtools {
         let open = |path: &str| OpenOptions::new().read(true).write(true).open(path).unwrap();
         let (to, from) = (open(&commands), open(&answers));
         let browser = Command::new("sh")
-            .args(["-c", "in=$1 out=$2; shift 2; exec \"$@\" 3<\"$in\" 4>\"$out\"", "sh", &commands, &answers])
+            .args([
+                "-c",
+                "in=$1 out=$2; shift 2; exec \"$@\" 3<\"$in\" 4>\"$out\"",
+                "sh",
+                &commands,
+                &answers,
+            ])
             .arg(chromium)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
@@ -68,7 +74,8 @@ impl Devtools {
         });
         let mut devtools =
             Self { browser, commands: to, answers: receiver, session: None, asked: 0, _directory: directory };
-        let target = devtools.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
+        let target =
+            devtools.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = devtools.ask("Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
         devtools.session = Some(attached["sessionId"].as_str().unwrap().to_owned());
         devtools.ask("Page.enable", &json!({}));
@@ -146,7 +153,8 @@ impl Devtools {
 
     /// The screen becomes so wide and high.
     pub(crate) fn resize(&mut self, width: u32, height: u32) {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.ask("Emulation.setDeviceMetricsOverride", &metrics);
     }
 

@@ -1,10 +1,10 @@
 //! A record of decisions that a real gateway's answers are in.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     fmt::Write as _,
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,35 @@ use crate::{
 
 /// Labels of the fixture's classes.
 pub(crate) const LABELS: &str = "glioma\nnecrosis\nhealthy\n";
+
+/// A record in a folder, and the file of its passphrase.
+pub(crate) struct Sealed {
+    pub(crate) record: String,
+    pub(crate) passphrase: String,
+}
+
+impl Sealed {
+    pub(crate) fn make(folder: &Path) -> Self {
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let sealed = Self { record: path("box/record"), passphrase: path("passphrase") };
+        fs::create_dir(folder.join("box")).unwrap();
+        fs::write(&sealed.passphrase, "correct horse\n").unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&sealed.passphrase, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        sealed.review(&["init"]).done();
+        sealed
+    }
+
+    pub(crate) fn review(&self, more: &[&str]) -> Ended {
+        let own = ["review", "--record", &self.record, "--passphrase-file", &self.passphrase];
+        tiresias(&[&own, more].concat())
+    }
+
+    /// All cases, as they are listed.
+    pub(crate) fn cases(&self) -> Vec<Value> {
+        self.review(&["list", "--all", "--json"]).json()
+    }
+}
 
 /// A gateway, and a clinic with a record, 20 usual patients and two that are far out.
 pub(crate) struct Clinic {
@@ -32,20 +61,17 @@ impl Clinic {
         let setup = Setup::empty();
         let labels = setup.path("labels");
         fs::write(&labels, LABELS).unwrap();
-        let setup = setup.import("gemm.onnx", "m", &["--privacy", "flooded", "--labels", labels.to_str().unwrap()]);
+        let setup =
+            setup.import("gemm.onnx", "m", &["--privacy", "flooded", "--labels", labels.to_str().unwrap()]);
         let gateway = setup.start();
         let path = |name: &str| gateway.path(name).to_str().unwrap().to_owned();
-        let (record, passphrase) = (path("box/record"), path("passphrase"));
-        fs::create_dir(gateway.path("box")).unwrap();
-        fs::write(&passphrase, "correct horse\n").unwrap();
-        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
         let (features, about) = (path("patients.csv"), path("about.csv"));
         let mut text = fs::read_to_string(fixture("features.csv")).unwrap();
         text += "900,900,900,900,900,900,900,900\n-900,900,-900,900,-900,900,-900,900\n";
         fs::write(&features, text).unwrap();
+        let Sealed { record, passphrase } = Sealed::make(&gateway.path(""));
         let clinic = Self { gateway, record, passphrase, features, about };
         clinic.tell_about(22);
-        clinic.review(&["init"]).done();
         clinic
     }
 
@@ -70,8 +96,7 @@ impl Clinic {
     }
 
     pub(crate) fn review(&self, more: &[&str]) -> Ended {
-        let own = ["review", "--record", &self.record, "--passphrase-file", &self.passphrase];
-        tiresias(&[&own, more].concat())
+        self.sealed().review(more)
     }
 
     pub(crate) fn decide(&self, case: u64, choice: &[&str]) -> Ended {
@@ -81,7 +106,11 @@ impl Clinic {
 
     /// All cases, as they are listed.
     pub(crate) fn cases(&self) -> Vec<Value> {
-        self.review(&["list", "--all", "--json"]).json()
+        self.sealed().cases()
+    }
+
+    fn sealed(&self) -> Sealed {
+        Sealed { record: self.record.clone(), passphrase: self.passphrase.clone() }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {

@@ -101,7 +101,11 @@ fn nothing_of_a_case_or_decision_is_in_the_files() {
 #[test]
 fn what_is_done_to_rows_is_seen() {
     for (name, sql, row) in [
-        ("a flipped byte", "UPDATE rows SET sealed = CAST(substr(sealed, 1, 99) || x'00' || substr(sealed, 101) AS BLOB) WHERE seq = 2", 2),
+        (
+            "a flipped byte",
+            "UPDATE rows SET sealed = CAST(substr(sealed, 1, 99) || x'00' || substr(sealed, 101) AS BLOB) WHERE seq = 2",
+            2,
+        ),
         ("a hash", "UPDATE rows SET hash = zeroblob(32) WHERE seq = 2", 2),
         ("a short hash", "UPDATE rows SET hash = x'00' WHERE seq = 2", 2),
         (
@@ -129,7 +133,11 @@ fn what_is_done_to_rows_is_seen() {
         folder.store().add(&[case("ill", 0.5), case("well", 0.5), case("ill", 0.7)]).unwrap();
         let mut earlier = folder.read().unwrap();
         folder.sql(sql);
-        assert!(matches!(folder.read(), Err(Error::Damaged(found)) if found == row), "{name}: {:?}", folder.read().err());
+        assert!(
+            matches!(folder.read(), Err(Error::Damaged(found)) if found == row),
+            "{name}: {:?}",
+            folder.read().err()
+        );
         if name.contains("gone") && row == 3 {
             assert!(earlier.refresh(&mut folder.store()).is_err());
         }
@@ -255,7 +263,9 @@ fn rates_count_the_last_decisions_about_results() {
     folder.store().add(&cases).unwrap();
     let mut book = folder.read().unwrap();
     let mut store = folder.store();
-    for (number, verdict) in [(1, Verdict::Accept), (2, to(&["well"])), (3, to(&["well"])), (6, Verdict::Accept)] {
+    for (number, verdict) in
+        [(1, Verdict::Accept), (2, to(&["well"])), (3, to(&["well"])), (6, Verdict::Accept)]
+    {
         book.record(&mut store, (number, false), verdict, ("AB", "seen", 9)).unwrap();
     }
     book.record(&mut store, (3, true), Verdict::Accept, ("CD", "a second look", 9)).unwrap();
@@ -281,7 +291,11 @@ fn a_table_hides_what_is_withheld_until_it_is_decided() {
     let lines = export::json_lines(&book, settings);
     assert_eq!((&lines[0]["record"]["rows"], &lines[2]["prediction"]), (&2.into(), &"review".into()));
     assert_eq!(lines[1]["scores"]["ill"], 0.5);
-    assert!(lines[2].get("scores").is_none() && lines[2].get("margin").is_none() && lines[2].get("computed").is_none());
+    assert!(
+        lines[2].get("scores").is_none()
+            && lines[2].get("margin").is_none()
+            && lines[2].get("computed").is_none()
+    );
     accept(&folder, 2, false).unwrap();
     let lines = export::json_lines(&folder.read().unwrap(), settings);
     assert_eq!((&lines[2]["prediction"], &lines[2]["decided"]), (&"review".into(), &"well".into()));

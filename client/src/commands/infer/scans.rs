@@ -12,7 +12,6 @@ use super::{
     canaries::{self, Canaries},
     open_model,
     receipts::{self, judge_receipts},
-    record::{Answered, Place, Recorder},
     report::Author,
     warn_clipped,
 };
@@ -20,6 +19,7 @@ use crate::{
     Diagnosis, Error, Model,
     approvers::Approved,
     cli::InferArgs,
+    commands::record::{Answered, Place, Recorder},
     evidence::{Judgement, Ledger},
     finding::Finding,
     key_file::KeyFile,
@@ -121,7 +121,8 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
         output::warn_shift(shift, pooled.len());
     }
     if let Some(recorder) = &mut recorder {
-        let read = places.iter().zip(&read).map(|(place, read)| (place, &read.diagnosis, read.receipt.as_ref()));
+        let read =
+            places.iter().zip(&read).map(|(place, read)| (place, &read.diagnosis, read.receipt.as_ref()));
         outcome = recorder.write(read.zip(&answered), outcome)?;
     }
     print(args, &cases, &read, map, approved.as_ref())?;

@@ -4,22 +4,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use tiresias_record::{Answer, Case, Distrust, Drift, Receipt, Store};
 
-use super::ask::Asked;
+use super::infer::ask::Asked;
 use crate::{
-    Diagnosis, Error, Model,
-    about::About,
-    cli::RecordArgs,
-    clock,
-    evidence::Judgement,
-    finding::Finding,
-    inputs::Sources,
-    output,
-    review::file,
-    scans,
+    Diagnosis, Error, Model, about::About, cli::RecordArgs, clock, evidence::Judgement, finding::Finding,
+    inputs::Sources, output, review::file, scans,
 };
 
 /// Where an input came from.
-pub(super) struct Place {
+pub(crate) struct Place {
     source: String,
     row: Option<u64>,
     /// Whether its features file is one of several.
@@ -28,31 +20,37 @@ pub(super) struct Place {
 
 impl Place {
     /// A scan.
-    pub(super) fn of_scan(name: &str) -> Self {
+    pub(crate) fn of_scan(name: &str) -> Self {
         Self { source: name.to_owned(), row: None, several: false }
     }
 }
 
 /// The places of all rows of features files.
-pub(super) fn places(sources: &Sources) -> Vec<Place> {
+pub(crate) fn places(sources: &Sources) -> Vec<Place> {
     let several = sources.files().len() > 1;
-    let rows = sources.files().iter().flat_map(|file| (0..file.rows as u64).map(move |row| (&file.name, row)));
+    let rows =
+        sources.files().iter().flat_map(|file| (0..file.rows as u64).map(move |row| (&file.name, row)));
     rows.map(|(name, row)| Place { source: name.clone(), row: Some(row), several }).collect()
 }
 
 /// What is known of an answered input before its answer is read.
-pub(super) struct Answered {
+pub(crate) struct Answered {
     model: Arc<Model>,
     clipped: u64,
 }
 
 impl Answered {
-    pub(super) fn of(asked: &Asked) -> Self {
+    pub(crate) fn of(asked: &Asked) -> Self {
         Self { model: Arc::clone(asked.model()), clipped: asked.clipped as u64 }
     }
 
+    /// Of an answer that is read from a file, by how much of its features was outside the calibration, where that is known.
+    pub(crate) fn of_file(model: &Arc<Model>, drift: Option<&tiresias_circuits::Drift>) -> Self {
+        Self { model: Arc::clone(model), clipped: drift.map_or(0, |drift| drift.outside as u64) }
+    }
+
     /// Of scans, which may have several vectors each. One of which not every vector was answered is left out.
-    pub(super) fn of_scans(asked: &[Asked], cases: &[scans::Case]) -> Vec<Self> {
+    pub(crate) fn of_scans(asked: &[Asked], cases: &[scans::Case]) -> Vec<Self> {
         let mut rest = asked;
         let mut answered = Vec::new();
         for case in cases {
@@ -70,7 +68,7 @@ impl Answered {
 type Read<'a> = (&'a Place, &'a Diagnosis, Option<&'a Judgement>);
 
 /// A record that a run writes to.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     path: PathBuf,
     store: Store,
     about: Option<About>,
@@ -79,7 +77,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Opens the record that the command line names, before anything is sent: it must be writable, and what is known of patients
     /// be known of all.
-    pub(super) fn open(args: &RecordArgs, places: &[Place]) -> Result<Option<Self>, Error> {
+    pub(crate) fn open(args: &RecordArgs, places: &[Place]) -> Result<Option<Self>, Error> {
         let Some(path) = &args.record else { return Ok(None) };
         let mut store = file::open(path)?;
         store.expect_writable().map_err(file::at(path))?;
@@ -95,7 +93,7 @@ impl Recorder {
     }
 
     /// Writes all or none, and gives the run's outcome back. Where it fails, that is the error, and nothing may be shown.
-    pub(super) fn write<'a>(
+    pub(crate) fn write<'a>(
         &mut self,
         read: impl Iterator<Item = (Read<'a>, &'a Answered)>,
         outcome: Result<(), Error>,
