@@ -239,7 +239,7 @@ fn what_cannot_be_recorded_is_neither_asked_nor_shown() {
     let unknown = clinic.infer(&["--about", &clinic.about]);
     assert!(unknown.err.contains("1 inputs have no row in it; nothing was sent"), "{unknown:?}");
     unknown.failed("about");
-    clinic.infer(&["--about", &clinic.gateway.path("missing").to_str().unwrap()]).failed("io");
+    clinic.infer(&["--about", clinic.gateway.path("missing").to_str().unwrap()]).failed("io");
     assert_eq!(asked(&clinic), 0, "nothing was sent");
 
     // The disk is full when the answers are here: 32 KiB more than it has are not written, and no answer is shown.

@@ -23,7 +23,7 @@ pub struct Book {
 /// A case and what was decided about it, the last decision last.
 #[derive(Debug)]
 pub struct Entry {
-    case: Case,
+    case: Box<Case>,
     decisions: Vec<Decision>,
 }
 

@@ -29,7 +29,7 @@ pub struct Place {
 #[derive(Debug)]
 pub enum Row {
     /// What a model answered.
-    Case(Case),
+    Case(Box<Case>),
     /// What a human decided.
     Decision(Decision),
 }
@@ -62,7 +62,9 @@ pub(crate) fn of_decision(decision: &Decision, key: &Key, place: Place) -> Resul
 pub fn read(bytes: &[u8], key: &Key, place: Place) -> Result<Row, Error> {
     let damaged = |_| Error::Damaged(place.row);
     match bytes.split_first() {
-        Some((&CASE, body)) => serde_json::from_slice(body).map(Row::Case).map_err(damaged),
+        Some((&CASE, body)) => {
+            serde_json::from_slice(body).map(|case| Row::Case(Box::new(case))).map_err(damaged)
+        }
         Some((&DECISION, rest)) => {
             let (tag, body) = rest.split_at_checked(TAG_BYTES).ok_or(Error::Damaged(place.row))?;
             if !key.has_authenticated(&place.before, place.row, body, tag) {
@@ -153,7 +155,7 @@ mod tests {
             let bytes = of_case(&case).unwrap();
             prop_assert_eq!(bytes.len() % STEP, 0);
             let Row::Case(found) = read(&bytes, &key, PLACE).unwrap() else { panic!("no case") };
-            prop_assert!(found == case);
+            prop_assert!(*found == case);
         }
 
         #[test]

@@ -82,7 +82,8 @@ pub struct EnrolledArgs {
 pub struct RecordArgs {
     /// Write each result to this record of decisions before it is shown; `tiresias review init` makes one
     ///
-    /// Writing needs no passphrase. A result that cannot be recorded is not shown.
+    /// Writing needs no passphrase. A result that cannot be recorded is not shown. Whoever is asked about twice is recorded, and
+    /// counted, twice.
     #[arg(long, value_name = "FILE", env = "TIRESIAS_RECORD", hide_env_values = true)]
     pub record: Option<PathBuf>,
     /// What is known of the patients, such as sex, site and what came true: .csv with a header, kept in the record with each result

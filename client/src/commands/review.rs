@@ -187,7 +187,7 @@ impl Opened {
         }
         output::line(&table.to_string())?;
         output::line(&format!(
-            "few: of fewer than {} decisions about results. {}",
+            "too few: fewer than {} decisions about results. {}",
             args.min_cell,
             shown::RATES_CAUTION
         ))

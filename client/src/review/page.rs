@@ -19,7 +19,7 @@ pub(super) fn list(book: &Book, settings: Settings, all: bool, after: u64) -> St
     let of = book.entries().count();
     let title = if all { "All cases" } else { "Cases that need a human" };
     let mut body = navigation(if all { "/all" } else { "/" });
-    let _ = write!(body, "<h1>{title}</h1>\n<p>{open} of {of} cases need a human.</p>\n");
+    let _ = writeln!(body, "<h1>{title}</h1>\n<p>{open} of {of} cases need a human.</p>");
     let mut cases = shown::cases(book, low_margin, all).filter(|(number, _)| *number > after).peekable();
     if cases.peek().is_some() {
         body.push_str(
@@ -34,7 +34,7 @@ pub(super) fn list(book: &Book, settings: Settings, all: bool, after: u64) -> St
         body.push_str("</tbody></table>\n");
         if cases.peek().is_some() {
             let path = if all { "/all" } else { "/" };
-            let _ = write!(body, "<p><a href=\"{path}?after={last}\">More cases</a></p>\n");
+            let _ = writeln!(body, "<p><a href=\"{path}?after={last}\">More cases</a></p>");
         }
     } else {
         body.push_str("<p>There are none here.</p>\n");
@@ -70,14 +70,14 @@ pub(super) fn case(
 ) -> String {
     let title = format!("Case {number}");
     let mut body = navigation("");
-    let _ = write!(body, "<h1>{title}</h1>\n");
+    let _ = writeln!(body, "<h1>{title}</h1>");
     if let Some((_, wrong)) = sent {
         let _ =
-            write!(body, "<div class=\"warn\" role=\"alert\"><p>Not decided: {}.</p></div>\n", text(wrong));
+            writeln!(body, "<div class=\"warn\" role=\"alert\"><p>Not decided: {}.</p></div>", text(wrong));
     }
     body.push_str("<section><dl>\n");
     for (name, value) in shown::facts(entry, settings.low_margin, clock::utc) {
-        let _ = write!(body, "<div><dt>{}</dt><dd>{}</dd></div>\n", text(&name), text(&value));
+        let _ = writeln!(body, "<div><dt>{}</dt><dd>{}</dd></div>", text(&name), text(&value));
     }
     body.push_str("</dl></section>\n");
     if !entry.decisions().is_empty() {
@@ -85,7 +85,7 @@ pub(super) fn case(
         for decision in entry.decisions() {
             let words = shown::decision(entry, decision);
             let (at, words, reason) = (clock::utc(decision.at()), text(&words), text(decision.reason()));
-            let _ = write!(body, "<li>{at}: {words}: {reason}</li>\n");
+            let _ = writeln!(body, "<li>{at}: {words}: {reason}</li>");
         }
         body.push_str("</ol></section>\n");
     }
@@ -101,16 +101,16 @@ fn form(body: &mut String, number: u64, entry: &Entry, secret: &str, sent: Optio
         true => ("Decide again", "<input type=\"hidden\" name=\"again\" value=\"1\">"),
         false => ("Decide", ""),
     };
-    let _ = write!(
+    let _ = writeln!(
         body,
         "<section><h2>{title}</h2>\n<form method=\"post\" action=\"/case/{number}\" autocomplete=\"off\">\
-         <input type=\"hidden\" name=\"form\" value=\"{}\">{again_field}\n<fieldset><legend>It is</legend>\n",
+         <input type=\"hidden\" name=\"form\" value=\"{}\">{again_field}\n<fieldset><legend>It is</legend>",
         text(secret)
     );
     let mut choice = |kind: &str, name: &str, value: &str, label: &str, required: &str| {
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<label class=\"choice\"><input type=\"{kind}\" name=\"{name}\" value=\"{}\"{required}><span>{}</span></label>\n",
+            "<label class=\"choice\"><input type=\"{kind}\" name=\"{name}\" value=\"{}\"{required}><span>{}</span></label>",
             text(value),
             text(label)
         );
@@ -135,12 +135,12 @@ fn form(body: &mut String, number: u64, entry: &Entry, secret: &str, sent: Optio
         }
     }
     let (by, reason) = sent.map_or(("", ""), |form| (form.by.as_str(), form.reason.as_str()));
-    let _ = write!(
+    let _ = writeln!(
         body,
         "</fieldset>\n<label class=\"field\">Your initials<input class=\"short\" type=\"text\" name=\"by\" value=\"{}\" required \
          minlength=\"2\" maxlength=\"8\"></label>\n<label class=\"field\">Your reason<input type=\"text\" name=\"reason\" value=\"{}\" \
          required minlength=\"3\" maxlength=\"500\"></label>\n<button>Record the decision</button>\n\
-         <p class=\"note\">It is kept for good. A later one can count instead of it.</p>\n</form></section>\n",
+         <p class=\"note\">It is kept for good. A later one can count instead of it.</p>\n</form></section>",
         text(by),
         text(reason)
     );
@@ -150,10 +150,10 @@ fn form(body: &mut String, number: u64, entry: &Entry, secret: &str, sent: Optio
 pub(super) fn rates_page(book: &Book, settings: Settings) -> Result<String, Error> {
     let mut body = navigation("/rates");
     body.push_str("<h1>Agreement</h1>\n");
-    let _ = write!(
+    let _ = writeln!(
         body,
         "<p>{} Cases without a result are left to humans and in no rate. \
-         Fewer than {} decisions are too few for a rate. Intervals are of 95 % (Wilson).</p>\n",
+         Fewer than {} decisions are too few for a rate. Intervals are of 95 % (Wilson).</p>",
         shown::RATES_CAUTION,
         settings.min_cell
     );

@@ -152,7 +152,7 @@ async fn answer(request: Request<Incoming>, room: Arc<Room>) -> Response<Full<By
     let form = match (&method, number) {
         (&Method::POST, Some(_)) => match read_form(request.into_body(), &room.door).await {
             Ok(form) => Some(form),
-            Err(refused) => return refused,
+            Err((status, why)) => return words(status, "Not decided", why),
         },
         _ => None,
     };
@@ -264,20 +264,19 @@ fn is_forms(error: &tiresias_record::Error) -> bool {
     )
 }
 
-async fn read_form(body: Incoming, door: &Door) -> Result<Form, Response<Full<Bytes>>> {
-    let refuse = |status, why| Err(words(status, "Not decided", why));
+async fn read_form(body: Incoming, door: &Door) -> Result<Form, (StatusCode, &'static str)> {
     let body = match timeout(PATIENCE, Limited::new(body, MAXIMUM_FORM_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "The form is longer than any of ours.");
+            return Err((StatusCode::PAYLOAD_TOO_LARGE, "The form is longer than any of ours."));
         }
-        Ok(Err(_)) => return refuse(StatusCode::BAD_REQUEST, "The form broke off."),
-        Err(_) => return refuse(StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time."),
+        Ok(Err(_)) => return Err((StatusCode::BAD_REQUEST, "The form broke off.")),
+        Err(_) => return Err((StatusCode::REQUEST_TIMEOUT, "The form did not arrive in time.")),
     };
     match Form::read(&body) {
         Some(form) if door.is_form(&form.secret) => Ok(form),
-        Some(_) => refuse(StatusCode::FORBIDDEN, "This is no form of this page: open the case again."),
-        None => refuse(StatusCode::BAD_REQUEST, "The form cannot be read."),
+        Some(_) => Err((StatusCode::FORBIDDEN, "This is no form of this page: open the case again.")),
+        None => Err((StatusCode::BAD_REQUEST, "The form cannot be read.")),
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) const RATES_CAUTION: &str = "Rates of agreement are no measure of how
 pub(crate) fn estimate(estimate: Option<Estimate>) -> [String; 2] {
     match estimate {
         Some(Estimate { value, low, high }) => [format!("{value:.3}"), format!("{low:.3} to {high:.3}")],
-        None => ["few".to_owned(), String::new()],
+        None => ["too few".to_owned(), String::new()],
     }
 }
 

@@ -328,3 +328,18 @@ fn a_crash_while_rows_are_written_leaves_those_that_were_acknowledged() {
     transaction.commit().unwrap();
     assert_eq!(folder.read().unwrap().rows(), 299);
 }
+
+/// `cargo test -p tiresias-record --lib -- --ignored --nocapture ten_thousand`: prints what writing and reading take.
+#[test]
+#[ignore = "a measurement"]
+fn ten_thousand_cases() {
+    let folder = Folder::new();
+    let cases: Vec<_> = (0..10_000).map(|_| case("ill", 0.5)).collect();
+    let started = std::time::Instant::now();
+    folder.store().add(&cases).unwrap();
+    let written = started.elapsed();
+    let book = folder.read().unwrap();
+    assert_eq!(book.rows(), 10_000);
+    let (read, bytes) = (started.elapsed() - written, folder.path().metadata().unwrap().len());
+    println!("10,000 cases: written in {written:.1?}, read and checked in {read:.1?}, {bytes} bytes");
+}
