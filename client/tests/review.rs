@@ -355,3 +355,35 @@ fn two_runs_at_once_lose_no_row_and_a_killed_one_none_that_it_showed() {
     assert!(found.is_multiple_of(22) && found >= 66 + 22 * finished, "{found} {finished}");
     assert_eq!(clinic.review(&["check"]).json()[0]["cases"], found);
 }
+
+#[test]
+fn the_second_half_on_files_records_too() {
+    let clinic = Clinic::start();
+    let out = clinic.gateway.path("out");
+    let out = out.to_str().unwrap();
+    let encrypt = ["--out", out, "--features", &clinic.features, "--passphrase-file", &clinic.passphrase];
+    tiresias(&common::and(&clinic.gateway.command("encrypt"), &encrypt)).done();
+    let length = fs::read_to_string(format!("{out}/header-length")).unwrap();
+    let headers = [("inference-header-content-length", length.as_str())];
+    let body = fs::read(format!("{out}/body.bin")).unwrap();
+    let reply = gateway::http::request("POST", "/v2/models/m/infer", &headers, &body);
+    let reply = clinic.gateway.send(&reply).unwrap();
+    let answer = clinic.gateway.path("answer.bin");
+    fs::write(&answer, reply.body).unwrap();
+    let decrypt = |more: &[&str]| {
+        let own = ["decrypt", "--json", "--dir", out, "--response", answer.to_str().unwrap()];
+        let record = ["--passphrase-file", &clinic.passphrase, "--record", &clinic.record];
+        tiresias(&[&own, &record[..], more].concat())
+    };
+    clinic.tell_about(21);
+    decrypt(&["--about", &clinic.about]).failed("about");
+    clinic.tell_about(22);
+    let printed = decrypt(&["--about", &clinic.about]).json();
+    let cases = clinic.cases();
+    assert_eq!((printed.len(), cases.len()), (22, 22));
+    for (case, printed) in cases.iter().zip(&printed).take(20) {
+        assert_eq!((&case["row"], &case["computed"]), (&printed["index"], &printed["label"]));
+    }
+    assert_eq!(cases[3]["about"]["patient"], "Müller-Anna-3");
+    assert_eq!((&cases[21]["source"], &cases[21]["prediction"]), (&json!(clinic.features), &json!("review")));
+}
