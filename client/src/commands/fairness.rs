@@ -35,11 +35,11 @@ struct Printed<'a> {
 
 /// Runs the command.
 pub fn run(args: &FairnessArgs) -> Result<(), Error> {
-    let path = args.data.as_ref().or(args.record.as_ref());
-    let path = path.ok_or(Error::Usage("name a table of decisions, or --record"))?;
-    let at = |source| Error::Fairness { path: path.clone(), source };
+    let data = args.data.as_ref().or(args.record.as_ref());
+    let data = data.ok_or(Error::Usage("name a table of decisions, or --record"))?;
+    let at = |source| Error::Fairness { path: data.clone(), source };
     let bytes = match &args.record {
-        None => files::read(path, MAXIMUM_TABLE_BYTES)?,
+        None => files::read(data, MAXIMUM_TABLE_BYTES)?,
         Some(record) => {
             let (passphrase, model) = (args.passphrase_file.as_deref(), args.model.as_deref());
             let (table, without) = table_for_fairness(record, passphrase, &args.truth, model)?;
@@ -53,7 +53,7 @@ pub fn run(args: &FairnessArgs) -> Result<(), Error> {
     let audit = audit(&rows, &settings(args)).map_err(at)?;
     let command = super::command_line();
     if let Some(path) = &args.out {
-        let source = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let computed_at = clock::now();
         let page = html(&audit, &Origin { source, command: command.clone(), computed_at });
         files::write_whole(path, page.as_bytes(), Readers::Owner, false)?;
