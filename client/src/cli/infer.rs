@@ -89,7 +89,8 @@ pub struct RecordArgs {
     /// What is known of the patients, such as sex, site and what came true: .csv with a header, kept in the record with each result
     ///
     /// Its column `row` (from 0) names the row of a features file, its column `file` the features file where there are several, or
-    /// the scan, each as results name it. Each input must have one row.
+    /// the scan, each as results name it. Each input must have one row. Whoever decides a
+    /// case sees all of it.
     #[arg(long, value_name = "FILE", requires = "record")]
     pub about: Option<PathBuf>,
 }
