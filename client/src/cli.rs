@@ -11,6 +11,7 @@ mod fairness;
 mod files;
 mod gateway;
 mod infer;
+mod review;
 mod scans;
 mod synth;
 mod verify;
@@ -28,7 +29,11 @@ pub use evidence::{EvidenceArgs, TrustArgs};
 pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
-pub use infer::{EnrolledArgs, InferArgs};
+pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
+pub use review::{
+    CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
+    ReviewCommand, ServeArgs, ShowArgs,
+};
 pub use scans::{BackboneArgs, ScanArgs};
 pub use synth::SynthArgs;
 pub use verify::VerifyArgs;
@@ -96,9 +101,14 @@ pub enum Command {
     /// --threshold.
     #[command(
         override_usage = "tiresias fairness [OPTIONS] --truth <COLUMN> --prediction <COLUMN> --groups <COLUMN>... <DATA>\n       \
-                          tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>"
+                          tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>\n       \
+                          tiresias fairness [OPTIONS] --truth <COLUMN> --groups <COLUMN>... --record <FILE>"
     )]
     Fairness(FairnessArgs),
+    /// Decide what a model leaves to a human, in the record that `infer --record` writes
+    ///
+    /// Nothing leaves this machine. The record is sealed: its passphrase is asked for once a command.
+    Review(ReviewArgs),
     /// Make synthetic patients like those of a table, and measure how good they are and how close to real ones
     ///
     /// Nothing leaves this machine. Without --epsilon, what is made can reveal the real patients: treat it as their data.

@@ -11,6 +11,8 @@ pub mod encrypt;
 pub mod enroll;
 pub mod fairness;
 pub mod infer;
+mod record;
+pub mod review;
 pub mod synth;
 pub mod verify;
 pub mod witness;

@@ -1,8 +1,8 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
-use std::{io, path::PathBuf};
-
 mod refusal;
+
+use std::{io, path::PathBuf};
 
 pub use refusal::Refusal;
 
@@ -62,6 +62,36 @@ pub enum Error {
     FairnessAlarm {
         /// How many.
         alarms: usize,
+    },
+    /// A record of decisions that cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_record::Error,
+    },
+    /// Results that did not reach the record.
+    #[error(
+        "{path}: the results could not be recorded, and a result that is not recorded is not shown: {source}; they were computed and \
+         charged: mend it, and ask again", path = path.display()
+    )]
+    Unrecorded {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_record::Error,
+    },
+    /// Inputs of which nothing is told.
+    #[error(
+        "{path}: {inputs} inputs have no row in it; nothing was sent: --about needs a row for each, found by its columns file and row",
+        path = path.display()
+    )]
+    About {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        inputs: usize,
     },
     /// Patients that cannot be made.
     #[error("{path}: {source}", path = path.display())]
@@ -318,6 +348,9 @@ impl Error {
             Self::SomeScans { .. } => "some_scans",
             Self::Fairness { source, .. } => source.code(),
             Self::FairnessAlarm { .. } => "fairness_alarm",
+            Self::Record { source, .. } => source.code(),
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::About { .. } => "about",
             Self::Synth { source, .. } => source.code(),
             Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),

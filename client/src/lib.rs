@@ -21,11 +21,13 @@
 //! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `synth`, `witness`, `demo`.
-//! 11. [`audit`]: how `audit` looks for what must not have left.
-//! 12. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 10. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
+//! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `review`, `synth`, `witness`, `demo`.
+//! 12. [`audit`]: how `audit` looks for what must not have left.
+//! 13. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
+mod about;
 pub mod approvers;
 pub mod audit;
 pub mod canaries;
@@ -48,6 +50,7 @@ pub mod oip;
 pub mod output;
 pub mod passphrase;
 pub mod results;
+pub mod review;
 pub mod scans;
 mod sealed;
 pub mod state;

@@ -119,7 +119,8 @@ pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
     for (index, name) in header.iter().enumerate() {
-        let text = matches!(*name, "file" | "diagnosis" | "truth" | "receipt" | "");
+        let text =
+            matches!(*name, "file" | "diagnosis" | "truth" | "receipt" | "input" | "why" | "decided" | "");
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(if text { CellAlignment::Left } else { CellAlignment::Right });
         }
@@ -225,6 +226,25 @@ pub(crate) fn note_canaries(canaries: usize, combinations: usize) {
 /// Says who has approved the model.
 pub(crate) fn note_approved(approved: &Approved) {
     let _ = writeln!(io::stderr(), "tiresias: note[approved]: the model is approved by {}", approved.words());
+}
+
+/// Says what to keep of a record, so that a later look at it shows whether rows are gone.
+pub(crate) fn note_head(rows: u64, head: &str) {
+    let _ = writeln!(io::stderr(), "tiresias: note[record_head]: {rows} rows, head {head}");
+}
+
+/// Says how many cases of a record nobody knows the truth of.
+pub(crate) fn note_without_truth(cases: usize) {
+    if cases > 0 {
+        let text = format!("{cases} cases of the record have no truth, and are left out");
+        let _ = writeln!(io::stderr(), "tiresias: note[without_truth]: {text}");
+    }
+}
+
+/// Says how to open the page.
+pub(crate) fn note_serving() {
+    let text = "the address opens once, in a browser on this machine; Ctrl-C ends it";
+    let _ = writeln!(io::stderr(), "tiresias: note[serving]: {text}");
 }
 
 /// Says where the results of an unfinished run lie.

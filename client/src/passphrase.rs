@@ -22,6 +22,8 @@ pub enum Subject {
     State,
     /// A long-lived key.
     Key,
+    /// The record of decisions.
+    Record,
 }
 
 impl Subject {
@@ -29,6 +31,7 @@ impl Subject {
         match self {
             Self::State => "state",
             Self::Key => "key file",
+            Self::Record => "record",
         }
     }
 }
@@ -45,6 +48,9 @@ pub fn choose(subject: Subject, file: Option<&Path>) -> Result<SecretString, Err
              its file mode alone, with --unencrypted-key-file",
         ));
     }
+    if subject == Subject::Record && !io::stdin().is_terminal() {
+        return Err(NO_TERMINAL);
+    }
     let first = ask(&format!("Passphrase for the {}: ", subject.noun()))?;
     if *first != *ask("The same again: ")? {
         return Err(Error::Passphrase("the two differ: run the command again"));
@@ -56,7 +62,7 @@ pub fn choose(subject: Subject, file: Option<&Path>) -> Result<SecretString, Err
 pub fn recall(subject: Subject, file: Option<&Path>) -> Result<SecretString, Error> {
     match file {
         Some(file) => from_file(file),
-        None if subject == Subject::Key && !io::stdin().is_terminal() => Err(NO_TERMINAL),
+        None if subject != Subject::State && !io::stdin().is_terminal() => Err(NO_TERMINAL),
         None => checked(&ask(&format!("Passphrase of the {}: ", subject.noun()))?),
     }
 }

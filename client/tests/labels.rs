@@ -5,6 +5,8 @@
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
+#[path = "common/records.rs"]
+mod records;
 
 use std::{fs, path::PathBuf};
 
@@ -13,6 +15,7 @@ use gateway::{
     Gateway, Setup, fixture,
     http::{head, request},
 };
+use records::Sealed;
 use serde_json::Value;
 use tiresias_client::oip;
 
@@ -92,7 +95,8 @@ fn findings_and_reviews_are_lists() {
     fs::write(&thresholds, "0.5\n-0.5\n0.25\n").unwrap();
     let thresholds = ["--thresholds", thresholds.to_str().unwrap()];
     let clinic = Clinic::start(&[&["--decision", "thresholds", "--stages", "1"], &thresholds[..]].concat());
-    let found = clinic.infer(&["--key-file", &clinic.key_file]).json();
+    let sealed = Sealed::make(&clinic.gateway.path(""));
+    let found = clinic.infer(&["--key-file", &clinic.key_file, "--record", &sealed.record]).json();
     let expected = clinic.expected();
     let mut reviews = 0;
     for (found, expected) in found.iter().zip(&expected) {
@@ -112,6 +116,28 @@ fn findings_and_reviews_are_lists() {
         );
     }
     assert!(reviews > 0, "one stage leaves a zone");
+    what_is_left_open_is_decided(&sealed, &found);
+}
+
+/// The record lists the rows of which a finding is left open, and takes all findings of a row from a human.
+fn what_is_left_open_is_decided(sealed: &Sealed, found: &[Value]) {
+    let open: Vec<usize> = (0..found.len()).filter(|&row| found[row].get("review").is_some()).collect();
+    let listed = sealed.review(&["list", "--json"]).json();
+    assert_eq!(listed.iter().map(|case| case["row"].as_u64().unwrap() as usize).collect::<Vec<_>>(), open);
+    assert!(
+        listed.iter().all(|case| case["prediction"] == "review" && case["reasons"] == "too close to tell")
+    );
+    let case = listed[0]["case"].to_string();
+    let decide =
+        |choice: &[&str]| sealed.review(&[choice, &[&case, "--by", "AB", "--reason", "seen"]].concat());
+    decide(&["accept"]).failed("nothing_to_accept");
+    let shown = sealed.review(&["show", &case]).done();
+    let labels = shown.lines().find_map(|line| line.strip_prefix("Labels of the model: ")).unwrap();
+    let labels: Vec<&str> = labels.split(", ").collect();
+    decide(&["override", "--to", labels[2], "--to", labels[0]]).done();
+    let decided = sealed.review(&["show", "--json", &case]).json().remove(0);
+    assert_eq!(decided["decided"], format!("{}, {}", labels[0], labels[2]));
+    assert_eq!(decided["prediction"], "review");
 }
 
 #[test]

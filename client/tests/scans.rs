@@ -6,6 +6,8 @@ mod cheat;
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
+#[path = "common/records.rs"]
+mod records;
 
 use std::{
     fs,
@@ -14,6 +16,7 @@ use std::{
 
 use common::{Ended, and, tiresias};
 use gateway::{Gateway, Setup, gateway_command, program};
+use records::Sealed;
 use serde_json::Value;
 
 /// Pooled features of the map of a small model: four, at 4 x 4 locations.
@@ -103,14 +106,20 @@ fn scans_have_receipts_and_one_that_is_invalid_asks_for_a_human() {
     let (key, cam, report) = (gateway.log_key.clone().unwrap(), gateway.path("cam"), gateway.path("report"));
     let (cam, report) = (cam.to_str().unwrap(), report.to_str().unwrap());
     // Ten maps of sixteen locations, in requests that are not cut where scans begin.
+    let (sealed, about) = (Sealed::make(&gateway.path("")), gateway.path("about.csv"));
+    let rows =
+        (0..10).map(|seed| format!("{},site {}\n", scans.join(format!("{seed}.npy")).display(), seed % 2));
+    fs::write(&about, "file,site\n".to_owned() + &rows.collect::<String>()).unwrap();
+    let record = ["--record", &sealed.record, "--about", about.to_str().unwrap()];
     let more = ["--json", "--batch", "50", "--log-key", &key];
-    let found = infer(&gateway, &[&scans], &backbone, &[&more, ["--cam", cam].as_slice()].concat()).json();
+    let more = [&more, &record[..], &["--cam", cam]].concat();
+    let found = infer(&gateway, &[&scans], &backbone, &more).json();
     let indices: Vec<&Value> = found.iter().map(|line| &line["receipt"]["index"]).collect();
     assert_eq!(indices, [1, 1, 1, 1, 2, 2, 2, 3, 3, 3], "a scan has the first of its requests' receipts");
     assert!(found.iter().all(|line| line["receipt"]["verdict"] == "UNWITNESSED"));
     let other =
         tiresias_evidence::LogKey::from_seed("other.example", &[1; 32]).unwrap().verifier().to_string();
-    let more = ["--log-key", &other, "--report", report];
+    let more = [&["--log-key", &other, "--report", report], &record[..]].concat();
     let ended = infer(&gateway, &[&scans], &backbone, &more);
     ended.failed_after_output("bad_receipt");
     assert_eq!(ended.out.matches("(review: its receipt is INVALID)").count(), 10);
@@ -119,6 +128,20 @@ fn scans_have_receipts_and_one_that_is_invalid_asks_for_a_human() {
     for page in pages {
         assert!(fs::read_to_string(page).unwrap().contains("receipt of this answer is INVALID"));
     }
+    // The record has both runs, and the second one needs a human for each scan.
+    let cases = sealed.cases();
+    assert_eq!(cases.len(), 20);
+    for (at, case) in cases.iter().enumerate() {
+        let (source, is_invalid) = (format!("{}.npy", at % 10), at >= 10);
+        assert!(case["source"].as_str().unwrap().ends_with(&source) && case.get("row").is_none(), "{case}");
+        assert_eq!(case["about"]["site"], format!("site {}", at % 2));
+        assert_eq!(case["receipt"], if is_invalid { "INVALID" } else { "UNWITNESSED" });
+        assert_eq!(case["reasons"].as_str().unwrap().contains("receipt INVALID"), is_invalid);
+        assert_eq!(case.get("scores").is_none(), is_invalid, "{case}");
+        let expected = if is_invalid { Value::from("review") } else { found[at]["label"].clone() };
+        assert_eq!(case["prediction"], expected);
+    }
+    assert_eq!(cases[9]["receipt_index"], 3);
 }
 
 #[test]

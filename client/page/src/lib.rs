@@ -10,11 +10,21 @@ const STYLE: &str = include_str!("page.css");
 /// A whole page: its title in plain text, its own style after the shared one, and its body in HTML.
 #[must_use]
 pub fn page(title: &str, style: &str, body: &str) -> String {
+    whole(title, style, body, "no-referrer")
+}
+
+/// The same for a page with forms: a browser tells the server that they lead to where they come from, and no one else.
+#[must_use]
+pub fn form_page(title: &str, style: &str, body: &str) -> String {
+    whole(title, style, body, "same-origin")
+}
+
+fn whole(title: &str, style: &str, body: &str, referrer: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src \
-         'unsafe-inline'\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>{}</title>\n\
+         'unsafe-inline'\">\n<meta name=\"referrer\" content=\"{referrer}\">\n<title>{}</title>\n\
          <style>\n{STYLE}{style}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
         text(title)
     )

@@ -9,12 +9,25 @@ use tiresias_fairness::{Measure, Window};
 #[derive(Debug, Args)]
 pub struct FairnessArgs {
     /// Decisions: .csv with a header, one row each
-    pub data: PathBuf,
+    #[arg(required_unless_present = "record", conflicts_with = "record")]
+    pub data: Option<PathBuf>,
+    /// Take the decisions from the record that `infer --record` writes: cases whose truth is known
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prediction", "score"])]
+    pub record: Option<PathBuf>,
+    /// The passphrase of the record, on the first line of a file; asked for on the terminal by default
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub passphrase_file: Option<PathBuf>,
+    /// The model whose cases are taken, where the record has several
+    #[arg(long, value_name = "NAME", requires = "record")]
+    pub model: Option<String>,
+    /// Look at what humans decided, where they did, instead of at what the model said
+    #[arg(long, requires = "record")]
+    pub decided: bool,
     /// The column of what came true
     #[arg(long, value_name = "COLUMN")]
     pub truth: String,
     /// The column of what the model said; without it, predictions follow from scores
-    #[arg(long, value_name = "COLUMN", required_unless_present = "score")]
+    #[arg(long, value_name = "COLUMN", required_unless_present_any = ["score", "record"])]
     pub prediction: Option<String>,
     /// The column of scores of the positive class, or with CLASS= of another; may be given several times
     ///

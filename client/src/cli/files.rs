@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EnrolledArgs, EvidenceArgs, GatewayArgs, NetworkArgs};
+use super::{EnrolledArgs, EvidenceArgs, GatewayArgs, NetworkArgs, RecordArgs};
 
 /// `encrypt`
 #[derive(Debug, Args)]
@@ -67,6 +67,9 @@ pub struct DecryptArgs {
     /// The passphrase of a protected state, on the first line of a file; asked for on the terminal by default
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// Where results are recorded
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,

@@ -49,6 +49,9 @@ pub struct InferArgs {
     /// Vectors with known answers among the patients
     #[command(flatten)]
     pub canaries: CanaryArgs,
+    /// Where results are recorded
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// The clinic's key
     #[command(flatten)]
     pub enrolled: EnrolledArgs,
@@ -72,4 +75,22 @@ pub struct EnrolledArgs {
     /// The passphrase of the key file, on the first line of a file; asked for on the terminal by default
     #[arg(long, value_name = "FILE", requires = "key_file")]
     pub key_passphrase_file: Option<PathBuf>,
+}
+
+/// Where results are recorded.
+#[derive(Debug, Clone, Args)]
+pub struct RecordArgs {
+    /// Write each result to this record of decisions before it is shown; `tiresias review init` makes one
+    ///
+    /// Writing needs no passphrase. A result that cannot be recorded is not shown. Whoever is asked about twice is recorded, and
+    /// counted, twice.
+    #[arg(long, value_name = "FILE", env = "TIRESIAS_RECORD", hide_env_values = true)]
+    pub record: Option<PathBuf>,
+    /// What is known of the patients, such as sex, site and what came true: .csv with a header, kept in the record with each result
+    ///
+    /// Its column `row` (from 0) names the row of a features file, its column `file` the features file where there are several, or
+    /// the scan, each as results name it. Each input must have one row. Whoever decides a
+    /// case sees all of it.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub about: Option<PathBuf>,
 }

@@ -1,7 +1,10 @@
 //! `tiresias decrypt`: from the bytes that came back to diagnoses. The state is deleted once every answer was read.
 
+use std::sync::Arc;
+
 use tiresias_keys::{Digest, EncryptedScores};
 
+use super::record::{self, Answered, Recorder};
 use crate::{
     Error,
     cli::DecryptArgs,
@@ -24,6 +27,9 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     }
     let passphrase = || passphrase::recall(Subject::State, args.passphrase_file.as_deref());
     let State { model, sources, pending } = state::read(&args.dir, passphrase)?;
+    let model = Arc::new(model);
+    let places = record::places(&sources);
+    let mut recorder = Recorder::open(&args.record, &places)?;
     let key_file = args.enrolled.open(&model)?;
     let key = key_file.as_ref().map(KeyFile::key);
     let element_bytes = model.card().plan().response_shape().encoded_len();
@@ -59,6 +65,8 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
     let (judgements, outcome) =
         judged.map_or((Vec::new(), Ok(())), |judged| (judged.judgements, judged.outcome));
     let receipt = judgements.into_iter().next();
+    let answered: Vec<Answered> =
+        pending.iter().map(|pending| Answered::of_file(&model, pending.drift.as_ref())).collect();
     let read = |(at, (pending, scores)): (usize, (Pending, &EncryptedScores))| {
         let (file, index) = sources.place(at);
         Ok(Found {
@@ -69,6 +77,15 @@ pub fn run(args: &DecryptArgs) -> Result<(), Error> {
         })
     };
     let found = pending.into_iter().zip(&checked).enumerate().map(read).collect::<Result<Vec<_>, Error>>()?;
+    let outcome = match &mut recorder {
+        Some(recorder) => {
+            let read = found.iter().map(|found| (&found.diagnosis, found.receipt.as_ref()));
+            let read =
+                places.iter().zip(read).map(|(place, (diagnosis, receipt))| (place, diagnosis, receipt));
+            recorder.write(read.zip(&answered), outcome)?
+        }
+        None => outcome,
+    };
     output::diagnoses(&found, args.json)?;
     // Whatever its receipt is worth: a key that has decrypted does so no more.
     state::remove(&args.dir)?;

@@ -1,4 +1,4 @@
-//! `tiresias fairness`: how alike a model treats groups of patients, from a table of its decisions.
+//! `tiresias fairness`: how alike a model treats groups of patients, from a table of its decisions or from the record of them.
 
 use serde::Serialize;
 use tiresias_fairness::{
@@ -7,7 +7,13 @@ use tiresias_fairness::{
     html::{Origin, html},
     table::{self, Columns},
 };
+use tiresias_record::{
+    case::REVIEW,
+    export::{DECIDED, PREDICTION},
+};
+use zeroize::Zeroizing;
 
+use super::review::table_for_fairness;
 use crate::{
     Error,
     cli::FairnessArgs,
@@ -29,14 +35,25 @@ struct Printed<'a> {
 
 /// Runs the command.
 pub fn run(args: &FairnessArgs) -> Result<(), Error> {
-    let at = |source| Error::Fairness { path: args.data.clone(), source };
-    let bytes = files::read(&args.data, MAXIMUM_TABLE_BYTES)?;
+    let data = args.data.as_ref().or(args.record.as_ref());
+    let data = data.ok_or(Error::Usage("name a table of decisions, or --record"))?;
+    let at = |source| Error::Fairness { path: data.clone(), source };
+    let bytes = match &args.record {
+        None => files::read(data, MAXIMUM_TABLE_BYTES)?,
+        Some(record) => {
+            let (passphrase, model) = (args.passphrase_file.as_deref(), args.model.as_deref());
+            let (table, without) = table_for_fairness(record, passphrase, &args.truth, model)?;
+            output::note_without_truth(without);
+            table
+        }
+    };
+    let bytes = Zeroizing::new(bytes);
     let rows = table::read(&bytes, &columns(args)).map_err(at)?;
     drop(bytes);
     let audit = audit(&rows, &settings(args)).map_err(at)?;
     let command = super::command_line();
     if let Some(path) = &args.out {
-        let source = args.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let computed_at = clock::now();
         let page = html(&audit, &Origin { source, command: command.clone(), computed_at });
         files::write_whole(path, page.as_bytes(), Readers::Owner, false)?;
@@ -54,14 +71,17 @@ pub fn run(args: &FairnessArgs) -> Result<(), Error> {
 fn columns(args: &FairnessArgs) -> Columns {
     Columns {
         truth: args.truth.clone(),
-        prediction: args.prediction.clone(),
+        prediction: match &args.record {
+            Some(_) => Some(if args.decided { DECIDED } else { PREDICTION }.to_owned()),
+            None => args.prediction.clone(),
+        },
         scores: args.score.clone(),
         groups: args.groups.clone(),
         bands: args.bands.iter().map(|(column, edges)| (column.clone(), edges.0.clone())).collect(),
         time: args.time.clone(),
         positive: args.positive.clone(),
         cut: args.cut,
-        abstain: args.abstain.clone(),
+        abstain: args.abstain.clone().or_else(|| args.record.as_ref().map(|_| REVIEW.to_owned())),
         empty_as: args.empty_as.clone(),
     }
 }

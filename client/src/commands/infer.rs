@@ -1,4 +1,4 @@
-//! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, print.
+//! `tiresias infer`: card, encrypt, send, and when the last answer is here: decrypt, record, print.
 
 pub(crate) mod ask;
 mod canaries;
@@ -15,6 +15,7 @@ use self::{
     canaries::Canaries,
     receipts::judge_receipts,
 };
+use super::record::{self, Answered, Recorder};
 use crate::{
     Error, Model,
     approvers::{Approved, Approvers},
@@ -38,6 +39,8 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     if let Some(path) = &args.out {
         Results::refuse_finished(path)?;
     }
+    let places = record::places(inputs.sources());
+    let mut recorder = Recorder::open(&args.record, &places)?;
     let ledger = Ledger::open(&args.evidence)?;
     let Opened { mut connection, model, is_pinned, approved } = open_model(args, Stop::on_signals()).await?;
     let mut key_file = args.enrolled.open(&model)?;
@@ -76,6 +79,7 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     }
 
     let key = key_file.as_ref().map(KeyFile::key);
+    let answered: Vec<Answered> = asked.iter().map(Answered::of).collect();
     // What was answered before a failure is kept too: the model owner has counted it.
     let mut found = wanted
         .into_iter()
@@ -92,6 +96,10 @@ pub async fn run(args: &InferArgs) -> Result<(), Error> {
     if let Some(canaries) = &canaries {
         let diagnoses = found.iter_mut().map(|(_, found)| &mut found.diagnosis).collect();
         outcome = canaries.judge(&mix, own, diagnoses, key, outcome);
+    }
+    if let Some(recorder) = &mut recorder {
+        let read = found.iter().map(|(row, found)| (&places[*row], &found.diagnosis, found.receipt.as_ref()));
+        outcome = recorder.write(read.zip(&answered), outcome)?;
     }
     let outcome = match results {
         Some(results) => write(results, found, all.len(), outcome),

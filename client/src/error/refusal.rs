@@ -1,4 +1,4 @@
-//! Where the gateway refuses.
+//! A refusal of the gateway's, and what it means for who asked.
 
 use std::time::Duration;
 

@@ -72,6 +72,11 @@ pub(crate) struct Facts {
 }
 
 impl Asked {
+    /// The model that it was asked of.
+    pub(crate) fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
     /// How usual the features are, where the card lets a client tell.
     pub(crate) fn drift(&self) -> Option<&Drift> {
         self.pending.drift.as_ref()

@@ -19,6 +19,7 @@ use crate::{
     Diagnosis, Error, Model,
     approvers::Approved,
     cli::InferArgs,
+    commands::record::{Answered, Place, Recorder},
     evidence::{Judgement, Ledger},
     finding::Finding,
     key_file::KeyFile,
@@ -80,6 +81,8 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
         return Err(Error::BackboneFeatures { got: row.len(), expected: features });
     }
 
+    let places: Vec<Place> = cases.iter().map(|case| Place::of_scan(&case.name)).collect();
+    let mut recorder = Recorder::open(&args.record, &places)?;
     let rows: Vec<&[f64]> = cases.iter().flat_map(|case| &case.rows).map(Vec::as_slice).collect();
     let author = Author { args, model: &model, backbone: &backbone, map, approved: approved.as_ref() };
     author.check(&cases)?;
@@ -105,6 +108,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
 
     let key = key_file.as_ref().map(KeyFile::key);
     let receipts = asked.iter().map(|asked| asked.receipt.clone()).collect();
+    let answered = Answered::of_scans(&asked, &cases);
     let found = asked.into_iter().map(|asked| Ok(asked.read(0, key)?.0));
     let mut found = found.collect::<Result<Vec<Diagnosis>, Error>>()?;
     if let Some(canaries) = &canaries {
@@ -115,6 +119,11 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     let pooled: Vec<&[f64]> = cases[..read.len()].iter().map(|case| case.pooled.as_slice()).collect();
     if let Some(shift) = card.calibration().and_then(|calibration| calibration.shift(&pooled)) {
         output::warn_shift(shift, pooled.len());
+    }
+    if let Some(recorder) = &mut recorder {
+        let read =
+            places.iter().zip(&read).map(|(place, read)| (place, &read.diagnosis, read.receipt.as_ref()));
+        outcome = recorder.write(read.zip(&answered), outcome)?;
     }
     print(args, &cases, &read, map, approved.as_ref())?;
     let unreported = author.write(&cases, &read)?;
