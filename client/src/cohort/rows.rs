@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(rows.next(2).unwrap(), [0.0, 0.0, 1.0, -0.5]);
             rows.skip(1).unwrap();
             assert_eq!(rows.next(100).unwrap(), [3.0, -1.5, 4.0, -2.0]);
-            assert_eq!(rows.next(100).unwrap(), []);
+            assert!(rows.next(100).unwrap().is_empty());
             assert_eq!(digest(&path).unwrap(), Digest::of(bytes));
             let error = Rows::open(&path, 3).unwrap_err().to_string();
             assert!(error.contains("features per row"), "{error}");
@@ -223,7 +223,7 @@ mod tests {
             ("x.csv", b"1,2\n3,x\n".as_slice(), "line 2, field 2 is not a number"),
             ("x.csv", b"1,2\n3\n", "same number of fields"),
             ("x.csv", b"", "at least one row"),
-            ("x.csv", b"a,b\n", "not a number"),
+            ("x.csv", b"a,b\n", "at least one row"),
             ("x.csv", b"1,2\n3,NaN\n", "row 1, column 1"),
             ("x.csv", &[0xff, 0xfe, b'\n'], "UTF-8"),
             ("x.npy", &cut[..cut.len() - 1], "length differs"),

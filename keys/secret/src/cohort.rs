@@ -124,3 +124,50 @@ impl SecretKey {
         Ok(words)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tiresias_keys::{ConfigId, cohort::N2048_C52};
+
+    use super::*;
+
+    fn masks(features: usize) -> CohortMasks {
+        let run = CohortRun {
+            config: ConfigId::of_card(b"card"),
+            gateway_seed: Seed::from_bytes([1; 32]),
+            seed: Seed::from_bytes([2; 32]),
+        };
+        CohortMasks::new(&N2048_C52, run, features)
+    }
+
+    /// The bytes of WIRE.md's section 16, for ever.
+    #[test]
+    fn a_golden_block_is_made_again_byte_for_byte() {
+        let key = SecretKey::import(N2048_C52.glwe(), &[0x5a; 256]).unwrap();
+        let columns: Vec<i16> = (0..15).map(|i| i * 17 - 119).collect();
+        for (carries_zero, expected) in [
+            (true, "68ae34abd6ff7c2fcba52ee7fbf7490ab0fac375a4337e48d1b154d045925392"),
+            (false, "2a751f1bec771361a81a4fc522331567d0b96adc31b6c945c821ed7a3bc3ec55"),
+        ] {
+            let shape = CohortShape { parameters: &N2048_C52, features: 3, carries_zero };
+            let seeds = (Seed::from_bytes([3; 32]), &SecretSeed::from_bytes([4; 32]));
+            let block = key.encrypt_cohort_with(&columns, 5, 20, &masks(3), &shape, seeds).unwrap();
+            assert_eq!(block.digest().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn columns_that_are_no_block_are_refused() {
+        let key = SecretKey::generate(N2048_C52.glwe()).unwrap();
+        let shape = CohortShape { parameters: &N2048_C52, features: 3, carries_zero: true };
+        for (columns, patients, features) in
+            [(15, 4, 3), (14, 5, 3), (0, 0, 3), (3 * 2049, 2049, 3), (15, 5, 2)]
+        {
+            let refused = key.encrypt_cohort(&vec![0; columns], patients, 20, &masks(features), &shape);
+            assert!(matches!(refused, Err(Error::Plaintext)), "{columns} {patients} {features}");
+        }
+        let other = SecretKey::generate(&tiresias_keys::parameters::N4096_Q100).unwrap();
+        let refused = other.encrypt_cohort(&[0; 15], 5, 20, &masks(3), &shape);
+        assert!(matches!(refused, Err(Error::Plaintext)));
+    }
+}
