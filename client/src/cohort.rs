@@ -64,25 +64,40 @@ impl Cohort {
     pub fn encrypt(&self, rows: &[f64]) -> Result<Block, Error> {
         let (card, features) = (self.model.card(), self.plan.shape().features);
         let patients = rows.len() / features;
-        let mut columns = Zeroizing::new(vec![0_i16; features * patients]);
+        let mut quantized_rows = Zeroizing::new(Vec::with_capacity(features * patients));
         let (mut clipped, mut far_out) = (0, Vec::with_capacity(patients));
-        for (patient, row) in rows.chunks_exact(features).enumerate() {
+        for row in rows.chunks_exact(features) {
             let quantized = card.quantizer().quantize(row)?;
             clipped += quantized.clipped;
-            for (column, &value) in columns.chunks_exact_mut(patients).zip(quantized.values.iter()) {
-                column[patient] = value as i16;
-            }
+            quantized_rows.extend(quantized.values.iter().map(|&value| value as i16));
             far_out.push(card.calibration().is_some_and(|calibration| {
                 let distance = calibration.distance(row);
                 tiresias_circuits::Drift::new(calibration, distance, quantized.clipped, features).is_far_out()
             }));
         }
+        let columns = transposed(&quantized_rows, features);
         let key = SecretKey::generate(self.plan.parameters().glwe())?;
         let (t, shape) = (self.plan.plaintext_bits(), self.plan.request_shape());
         let block = key.encrypt_cohort(&columns, patients, t, &self.masks, &shape)?;
         let digest = block.digest();
         Ok(Block { element: block.into_bytes(), pending: PendingBlock { key, digest, far_out }, clipped })
     }
+}
+
+/// The columns of rows of so many values, one after the other.
+fn transposed(rows: &[i16], width: usize) -> Zeroizing<Vec<i16>> {
+    /// Columns that are written at once, so that their places stay in the cache.
+    const COLUMNS: usize = 32;
+    let height = rows.len() / width;
+    let mut columns = Zeroizing::new(vec![0; rows.len()]);
+    for (first, columns) in (0..width).step_by(COLUMNS).zip(columns.chunks_mut(COLUMNS * height)) {
+        for (place, row) in rows.chunks_exact(width).enumerate() {
+            for (column, &value) in columns.chunks_exact_mut(height).zip(&row[first..]) {
+                column[place] = value;
+            }
+        }
+    }
+    columns
 }
 
 /// Checks that `element` is an undamaged answer to a block with this digest. Uses no secret.
@@ -106,4 +121,20 @@ pub fn decrypt(model: &Model, pending: PendingBlock, element: &[u8]) -> Result<V
     let scores = scores::decode_cohort(plan, phases.as_slice());
     let of = |patient: usize| scores.iter().skip(patient).step_by(patients).copied().collect();
     Ok((0..patients).map(of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_those_of_the_rows() {
+        for (width, height) in [(1, 1), (3, 2), (32, 5), (33, 7), (100, 64)] {
+            let rows: Vec<i16> = (0..width * height).map(|i| i as i16).collect();
+            let expected: Vec<i16> = (0..width)
+                .flat_map(|column| (0..height).map(move |row| (row * width + column) as i16))
+                .collect();
+            assert_eq!(*transposed(&rows, width), expected);
+        }
+    }
 }
