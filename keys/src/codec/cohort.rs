@@ -113,6 +113,7 @@ impl EncryptedCohort {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests may panic")]
 mod tests {
     use super::*;
     use crate::cohort::N2048_C52;
