@@ -133,11 +133,25 @@ fn a_cohort_that_breaks_off_goes_on_where_it_ended() {
     cohort(&gateway, &gateway.url, &other, &out, &block).failed("resume");
     assert!(fs::read(part(&out)).unwrap() == kept);
 
-    // A record that a crash tore; a smaller wish for blocks changes nothing any more.
-    fs::write(part(&out), &kept[..kept.len() - 7]).unwrap();
+    // Nor is a file taken that others can reach.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let open_to = |mode| fs::set_permissions(part(&out), fs::Permissions::from_mode(mode)).unwrap();
+        open_to(0o644);
+        cohort(&gateway, &gateway.url, &features, &out, &block).failed("resume");
+        open_to(0o600);
+    }
+
+    // A record that a crash tore, first by its length, then by its content: it is cut off.
+    for torn in [kept[..kept.len() - 7].to_vec(), [&kept[..kept.len() - 700], &[0; 700]].concat()] {
+        fs::write(part(&out), torn).unwrap();
+        let ended = cohort(&gateway, &broken_at(0).url, &features, &out, &block);
+        assert!(ended.err.contains("the answers of 200 patients are in "), "{}", ended.err);
+    }
+    // Blocks become no larger again.
     let relay = broken_at(usize::MAX);
-    let summary =
-        cohort(&gateway, &relay.url, &features, &out, &["--block", "10", "--json"]).json().remove(0);
+    let summary = cohort(&gateway, &relay.url, &features, &out, &["--json"]).json().remove(0);
     assert_eq!((&summary["patients"], &summary["asked_now"]), (&json!(1000), &json!(800)));
     assert_eq!(relay.inferences().len(), 4, "blocks of 200, as the run began");
     agree(&gateway, &out, 1000);

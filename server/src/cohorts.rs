@@ -42,6 +42,12 @@ impl Cohorts {
         self.head.evaluate(block, sums, seed).map_err(|_| ApiError::Internal)
     }
 
+    /// Whether a run's sums are there, or about to be: a block of another one costs more.
+    pub(crate) fn knows(&self, run: &Seed) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.iter().any(|(known, _)| known == run)
+    }
+
     fn sums(&self, run: &Seed) -> Sums {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let known = runs.iter().position(|(known, _)| known == run);
@@ -71,7 +77,9 @@ mod tests {
         let cohorts = Cohorts::new(PreparedCohort::new(&head, plan, config, Seed::from_bytes([1; 32])));
         assert_eq!(cohorts.most, 2);
         let run = |byte| Seed::from_bytes([byte; 32]);
+        assert!(!cohorts.knows(&run(1)));
         let first = cohorts.sums(&run(1));
+        assert!(cohorts.knows(&run(1)));
         cohorts.sums(&run(2));
         assert!(Arc::ptr_eq(&first, &cohorts.sums(&run(1))), "seen again");
         cohorts.sums(&run(3));

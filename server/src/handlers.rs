@@ -63,10 +63,11 @@ impl ServedModel {
         let one = shape.encoded_len(1);
         let each = shape.encoded_len(2) - one;
         let room = ((limits.body_mib << 19).checked_sub(one + JSON_ALLOWANCE))? / each + 1;
-        let maximum_patients = room.min(plan.parameters().maximum_patients());
-        let answer_bytes = plan.response_shape(maximum_patients).encoded_len();
-        let element_bytes = shape.encoded_len(maximum_patients);
-        (answer_bytes <= MAXIMUM_ANSWER_BYTES).then_some(ExpectedBlock { maximum_patients, element_bytes })
+        let mut maximum_patients = room.min(plan.parameters().maximum_patients());
+        while plan.response_shape(maximum_patients).encoded_len() > MAXIMUM_ANSWER_BYTES {
+            maximum_patients = (maximum_patients > 1).then_some(maximum_patients / 2)?;
+        }
+        Some(ExpectedBlock { maximum_patients, element_bytes: shape.encoded_len(maximum_patients) })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The answers of a cohort, encrypted, until the last one is here: `FILE.part`, which only its owner can read. It holds the key
 //! of each answer, as the state file of `encrypt` does, so that a run that ends early is continued and loses nothing.
 //!
-//! A line of JSON, then a record a block: its number of patients, its key, its digest, which patients lie far out, and the
-//! frame of its answer. A record that a crash left half written is cut off.
+//! A line of JSON, then a record a block: its number of patients, its key, its digest, which patients lie far out, the frame of
+//! its answer, and the SHA-256 of all these. A record that a crash left half written is cut off.
 
 use std::{
     fs::{self, File},
-    io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,15 @@ const MAXIMUM_HEADER: usize = 4096;
 
 /// Patients, key, digest, and the length of the answer.
 const FRONT: usize = 4 + 256 + 32 + 4;
+
+/// The most patients of a block.
+const MAXIMUM_PATIENTS: usize = 2048;
+
+/// A record's SHA-256.
+const END: usize = 32;
+
+/// The longest answer: 4,096 classes of 4,096 coefficients of 6 bytes, with room.
+const MAXIMUM_ANSWER: usize = 128 << 20;
 
 /// What a run is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,14 +75,20 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Begins the spool of an output file, or continues one that the same command began. A spool goes on with the size of
-    /// blocks that it began with, which is returned.
+    /// Begins the spool of an output file, or continues one that the same command began. Blocks become no larger than those
+    /// that it began with: how many patients they take is returned.
     pub fn open(out: &Path, header: &Header) -> Result<(Self, usize), Error> {
         let mut path = out.as_os_str().to_owned();
         path.push(".part");
         let path = PathBuf::from(path);
         let file = match fs::symlink_metadata(&path) {
-            Ok(_) => files::open_own(&path)?,
+            Ok(_) => {
+                let file = files::open_own(&path)?;
+                if let Some(reason) = files::exposure(&file).map_err(files::at(&path))? {
+                    return Err(Error::Resume { path, reason });
+                }
+                file
+            }
             Err(_) => files::create_own(&path)?,
         };
         let mut spool = Self { path, file, start: 0, patients: 0, length: 0 };
@@ -87,8 +102,8 @@ impl Spool {
         if (Header { block: header.block, ..found.clone() }) != *header {
             return Err(spool.refuse("it is of another model or version, or of other features"));
         }
-        spool.find_end(length, found.block)?;
-        Ok((spool, found.block))
+        spool.find_end()?;
+        Ok((spool, found.block.min(header.block)))
     }
 
     /// Patients that were answered.
@@ -106,13 +121,15 @@ impl Spool {
     /// Adds an answered block, and waits until it is on the disk.
     pub fn add(&mut self, pending: &PendingBlock, answer: &[u8]) -> Result<(), Error> {
         let far_out = &pending.far_out;
-        let mut record = Zeroizing::new(Vec::with_capacity(FRONT + far_out.len() + answer.len()));
+        let mut record = Zeroizing::new(Vec::with_capacity(FRONT + far_out.len() + answer.len() + END));
         record.extend_from_slice(&(far_out.len() as u32).to_le_bytes());
         record.extend_from_slice(&pending.key.export());
         record.extend_from_slice(pending.digest.as_bytes());
         record.extend_from_slice(&(answer.len() as u32).to_le_bytes());
         record.extend(far_out.iter().map(|&far_out| u8::from(far_out)));
         record.extend_from_slice(answer);
+        let digest = Digest::of(&record);
+        record.extend_from_slice(digest.as_bytes());
         let io = files::at(&self.path);
         self.file.seek(SeekFrom::Start(self.length)).map_err(&io)?;
         self.file.write_all(&record).and_then(|()| self.file.sync_data()).map_err(&io)?;
@@ -128,34 +145,64 @@ impl Spool {
         mut read: impl FnMut(PendingBlock, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let glwe = model.card().cohort().ok_or(Error::NoCohorts)?.parameters().glwe();
-        let damaged = || self.refuse("it is damaged");
-        let io = files::at(&self.path);
-        let mut file = BufReader::with_capacity(1 << 20, &self.file);
-        let mut at = file.seek(SeekFrom::Start(self.start)).map_err(&io)?;
+        let mut at = self.start;
         while at < self.length {
-            let mut front = Zeroizing::new([0; FRONT]);
-            file.read_exact(front.as_mut_slice()).map_err(&io)?;
-            let (patients, answer) = lengths(&front);
-            if at + (FRONT + patients + answer) as u64 > self.length {
-                return Err(damaged());
-            }
-            let mut rest = vec![0; patients + answer];
-            file.read_exact(&mut rest).map_err(&io)?;
-            let (far_out, answer) = rest.split_at(patients);
+            let record = self.record(at)?.ok_or_else(|| self.refuse("it is damaged"))?;
+            let (front, rest) = record.split_at(FRONT);
+            let (far_out, answer) = rest.split_at(lengths(front).0);
             let key = SecretKey::import(glwe, &front[4..260])?;
-            let digest = front[260..].first_chunk().copied().map(Digest::from_bytes).ok_or_else(damaged)?;
+            let digest = front[260..].first_chunk().copied().map(Digest::from_bytes);
+            let digest = digest.ok_or_else(|| self.refuse("it is damaged"))?;
             let far_out = far_out.iter().map(|&byte| byte == 1).collect();
             read(PendingBlock { key, digest, far_out }, answer)?;
-            at += (FRONT + rest.len()) as u64;
+            at += (record.len() + END) as u64;
         }
         Ok(())
     }
 
-    /// Deletes the spool, whose answers have been read.
-    pub fn remove(self) -> Result<(), Error> {
-        // Windows removes no open file.
+    /// Overwrites and deletes the spool, whose answers have been read. On copy-on-write storage old blocks may remain.
+    pub fn remove(mut self) -> Result<(), Error> {
+        let io = files::at(&self.path);
+        self.file.seek(SeekFrom::Start(0)).map_err(&io)?;
+        let zeros = vec![0; 1 << 20];
+        let mut left = self.length;
+        while left > 0 {
+            let part = left.min(zeros.len() as u64);
+            self.file.write_all(&zeros[..part as usize]).map_err(&io)?;
+            left -= part;
+        }
+        self.file.sync_all().map_err(&io)?;
+        // Windows removes no open file; elsewhere the lock is held until the name is gone.
+        #[cfg(windows)]
         drop(self.file);
-        fs::remove_file(&self.path).map_err(files::at(&self.path))
+        fs::remove_file(&self.path).map_err(&io)
+    }
+
+    /// The record that begins here, without its hash; `None` where it is not whole.
+    fn record(&self, at: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let io = files::at(&self.path);
+        let mut file = &self.file;
+        let length = file.metadata().map_err(&io)?.len();
+        if length < at + (FRONT + END) as u64 {
+            return Ok(None);
+        }
+        let mut front = Zeroizing::new([0; FRONT]);
+        file.seek(SeekFrom::Start(at)).map_err(&io)?;
+        file.read_exact(front.as_mut_slice()).map_err(&io)?;
+        let (patients, answer) = lengths(front.as_slice());
+        if patients == 0 || patients > MAXIMUM_PATIENTS || answer > MAXIMUM_ANSWER {
+            return Ok(None);
+        }
+        let size = FRONT + patients + answer;
+        if length < at + (size + END) as u64 {
+            return Ok(None);
+        }
+        let mut record = Zeroizing::new(vec![0; size + END]);
+        file.seek(SeekFrom::Start(at)).map_err(&io)?;
+        file.read_exact(&mut record).map_err(&io)?;
+        let is_whole = Digest::of(&record[..size]).as_bytes() == &record[size..];
+        record.truncate(size);
+        Ok(is_whole.then_some(record))
     }
 
     fn refuse(&self, reason: &'static str) -> Error {
@@ -185,29 +232,19 @@ impl Spool {
     }
 
     /// Passes over the whole records, and cuts off what follows them.
-    fn find_end(&mut self, length: u64, block: usize) -> Result<(), Error> {
+    fn find_end(&mut self) -> Result<(), Error> {
         let mut at = self.start;
-        while at + FRONT as u64 <= length {
-            let mut front = Zeroizing::new([0; FRONT]);
-            let read =
-                self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(front.as_mut_slice()));
-            read.map_err(files::at(&self.path))?;
-            let (patients, answer) = lengths(&front);
-            if patients == 0 || patients > block {
-                return Err(self.refuse("it is damaged"));
-            }
-            let next = at + (FRONT + patients + answer) as u64;
-            if next > length {
-                break;
-            }
-            (at, self.patients) = (next, self.patients + patients as u64);
+        while let Some(record) = self.record(at)? {
+            at += (record.len() + END) as u64;
+            self.patients += lengths(&record).0 as u64;
         }
         self.length = at;
         self.file.set_len(at).map_err(files::at(&self.path))
     }
 }
 
-fn lengths(front: &[u8; FRONT]) -> (usize, usize) {
+/// Patients, and bytes of the answer.
+fn lengths(front: &[u8]) -> (usize, usize) {
     let word =
         |at: usize| front[at..].first_chunk::<4>().map_or(0, |word| u32::from_le_bytes(*word) as usize);
     (word(0), word(FRONT - 4))

@@ -39,7 +39,7 @@ impl SecretKey {
     ///
     /// `columns` holds the quantized values of `patients` patients feature by feature, each of which is scaled by the modulus
     /// over 2^`plaintext_bits`. The block's seed and that of the noise are drawn from the operating system, separately.
-    /// Errors where `columns` has not the shape's size, or the key is of another parameter set.
+    /// Errors where `columns` has not the shape's size, the plaintext no room, or the key is of another parameter set.
     #[inline(never)] // a named entry point: the wall checks look for it in the client's symbols
     pub fn encrypt_cohort(
         &self,
@@ -76,7 +76,8 @@ impl SecretKey {
         let glwe = parameters.glwe();
         let fits = (1..=parameters.maximum_patients()).contains(&patients)
             && columns.len() == patients * shape.features
-            && masks.masks.len() == shape.features;
+            && masks.masks.len() == shape.features
+            && plaintext_bits <= parameters.modulus_bits();
         if !fits || self.parameters() != glwe || shape.parameters != parameters {
             return Err(Error::Plaintext);
         }

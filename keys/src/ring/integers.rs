@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use zeroize::Zeroizing;
+
 use super::Ring;
 use crate::parameters::N4096_Q100;
 
@@ -62,7 +64,8 @@ impl Integers {
     /// The product of two transformed factors: N integers.
     #[must_use]
     pub fn product(&self, left: &[u64], right: &[u64]) -> Vec<i64> {
-        let mut residues = self.ring.zero();
+        // The product of a mask and a secret gives the secret away.
+        let mut residues = Zeroizing::new(self.ring.zero());
         self.ring.multiply_add(&mut residues, left, right);
         self.ring.inverse(&mut residues);
         let second = self.primes[1];
@@ -70,7 +73,8 @@ impl Integers {
         let coefficients = low.iter().zip(high).map(|(&r1, &r2)| {
             let difference = r2.wrapping_sub(r1.min(r1.wrapping_sub(second)));
             let difference = difference.min(difference.wrapping_add(second));
-            let centred = difference as i64 - if difference > second / 2 { second as i64 } else { 0 };
+            let is_negative = u64::from(difference > second / 2);
+            let centred = (difference as i64).wrapping_sub((second & is_negative.wrapping_neg()) as i64);
             // An exact division by p1 - p2 = 3 * 2^16, and the product with p1 = 2^50 - 2^14 + 1.
             let k = i64::from(((centred >> 16) as i32).wrapping_mul(INVERSE_OF_3));
             (r1 as i64).wrapping_add(k << 50).wrapping_sub(k << 14).wrapping_add(k)

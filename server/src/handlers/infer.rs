@@ -66,7 +66,7 @@ impl Gateway {
         let ResponseSeed { seed, copy, commitment: randomness } =
             self.seeds.next(digests.iter()).map_err(|_| ApiError::Internal)?;
         let is_brief = is_brief(model.card.plan(), &decoded) && admission.is_covered();
-        let cost = cost(model.card.plan(), &decoded);
+        let cost = cost(&model, &decoded);
         let ask = Ask { tenant: &tenant.id, weight: tenant.policy.weight, cost, is_brief };
         let key_id = key.map(|(id, _)| id);
         let job = {
@@ -199,14 +199,17 @@ impl Gateway {
 }
 
 /// What a request costs on its tenant's clock, in vectors of a small linear head: a bootstrap takes some fifty times as long.
-/// A cohort's class costs one for its re-randomization, and a feature of a patient a millionth of a millisecond and as much
-/// again for sixteen classes.
-fn cost(plan: &Plan, decoded: &Decoded) -> usize {
+/// A class of a cohort's block costs one, for its re-randomization, and 2^21 features of patients 16 and one more for each
+/// class; the first block of a run also pays for the sums of its masks, of N coefficients of four planes instead of three.
+fn cost(model: &ServedModel, decoded: &Decoded) -> usize {
+    let plan = model.card.plan();
     match decoded {
         Decoded::Vectors(vectors) => vectors.len() * (50 * plan.bootstraps()).max(1),
         Decoded::Cohort(block) => {
-            let shape = plan.shape();
-            shape.classes + ((block.patients() * shape.features * (16 + shape.classes)) >> 21)
+            let (shape, n) = (plan.shape(), plan.parameters().polynomial_size());
+            let is_first = model.cohorts.as_ref().is_none_or(|cohorts| !cohorts.knows(block.run()));
+            let coefficients = block.patients() + if is_first { 4 * n / 3 } else { 0 };
+            shape.classes + ((coefficients * shape.features * (16 + shape.classes)) >> 21)
         }
     }
 }
