@@ -2,8 +2,8 @@
 //!
 //! An integer comes as planes of 16 bits, and each plane is made signed by taking 2^15 off, which the sum of the weights puts
 //! back. Then one instruction (`pmaddwd`) multiplies two features of a patient by their weights and adds both, for 8 patients
-//! with AVX2 and 16 with AVX-512: three of them for a feature of 48 bits, where products of 64 bits take two for half as many
-//! patients, and those of 52 bits one for half as many. All kernels compute the same integers.
+//! with AVX2 and 16 with AVX-512; three of them, and three additions, do two features of 48 bits. Products of 64-bit words would
+//! take four instructions and four additions for half as many patients. All kernels compute the same integers.
 
 use super::Weights;
 
