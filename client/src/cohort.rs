@@ -1,5 +1,5 @@
 //! The two halves of a cohort's diagnosis: [`Cohort::encrypt`] makes a block of patients that goes to the gateway,
-//! [`Cohort::decrypt`] reads what came back for it, when the last one is back.
+//! [`decrypt`] reads what came back for it, when the last one is back.
 //!
 //! In reading order: this file, [`rows`] (features, a block at a time), [`spool`] (answers on their way).
 

@@ -5,9 +5,9 @@
 //! all requests of one key together, restarts it when it dies or takes too long, and sends what it was doing again. Work that
 //! fails twice is done on this processor, to the same bytes. So an accepted request does not notice.
 //!
-//! Modules in reading order: [`choice`], what the operator asks for; `messages`, what goes over the pipes; `worker`, the
+//! Modules in reading order: `choice`, what the operator asks for; `messages`, what goes over the pipes; `worker`, the
 //! process at their end; `child`, that process as its parent sees it; `supervisor`, which keeps one; `backend`, the circuits'
-//! view of it; [`at_once()`], how a request keeps it busy.
+//! view of it; `at_once`, how a request keeps it busy.
 
 mod at_once;
 mod backend;

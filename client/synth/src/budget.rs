@@ -9,7 +9,7 @@
 //!
 //! Of each class three things are asked: how many rows it has (Δ² = 1); a histogram of each of the v features that vary
 //! within their bounds (Δ² = v: one count in each); and, for each pair of these, how many rows lie on the same side of both
-//! medians less how many do not (Δ² = v(v-1)/2: each sum moves by 1). Given to them are [`SPLIT`] of ρ; without pairs,
+//! medians less how many do not (Δ² = v(v-1)/2: each sum moves by 1). Given to them are `SPLIT` of ρ; without pairs,
 //! histograms get theirs. σ² is rounded up to a whole number.
 
 use serde::Serialize;

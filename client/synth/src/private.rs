@@ -7,7 +7,7 @@
 //!   clip whose effect can be undone: for a Gaussian copula with correlation r the mean product is 2/π asin(r) (Sheppard
 //!   1899). Sums of such products are integers, and no row moves one by more than 1. For whole numbers, where no
 //!   cut halves the class, products are centred and scaled by the shares, which is an approximation.
-//! - The matrix loses its negative eigenvalues, and is drawn to the identity by [`WEIGHT`].
+//! - The matrix loses its negative eigenvalues, and is drawn to the identity by `WEIGHT`.
 //!
 //! All that follows from the answers (bins, medians, matrices, patients) costs nothing more.
 
