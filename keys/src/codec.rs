@@ -3,8 +3,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::{
-    ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, RequestShape, ResponseGroup, ResponseShape,
-    Seed, bits, parameters::RESIDUE_BITS,
+    ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, Parameters, RequestShape, ResponseGroup,
+    ResponseShape, Seed, bits, parameters::RESIDUE_BITS,
 };
 
 mod cohort;
@@ -92,14 +92,7 @@ impl EncryptedFeatures {
             return Err(Error::ConfigId);
         }
         let seed = Seed::from_bytes(frame.array()?);
-        let parameters = shape.parameters;
-        let mut polynomial = || {
-            let bytes = frame.take(shape.polynomial_len())?;
-            let residues = bits::unpack(bytes, parameters.polynomial_words(), RESIDUE_BITS)?;
-            let mut parts = residues.chunks(parameters.polynomial_size()).zip(parameters.primes());
-            let canonical = parts.all(|(part, prime)| part.iter().all(|residue| residue < prime));
-            if canonical { Ok(residues) } else { Err(Error::NotCanonical) }
-        };
+        let mut polynomial = || unpack_polynomial(frame.take(shape.polynomial_len())?, shape.parameters);
         let bodies = (0..shape.ciphertexts).map(|_| polynomial()).collect::<Result<_, _>>()?;
         let zero_body = if shape.carries_zero { Some(polynomial()?) } else { None };
         Ok((Self { config: found, seed, bodies, zero_body }, frame.digest))
@@ -153,6 +146,14 @@ impl EncryptedScores {
             .collect::<Result<_, Error>>()?;
         Ok(Self { config: *config, request: *request, groups })
     }
+}
+
+/// Reads a packed polynomial, each residue below its prime.
+fn unpack_polynomial(bytes: &[u8], parameters: &Parameters) -> Result<Vec<u64>, Error> {
+    let residues = bits::unpack(bytes, parameters.polynomial_words(), RESIDUE_BITS)?;
+    let mut parts = residues.chunks(parameters.polynomial_size()).zip(parameters.primes());
+    let canonical = parts.all(|(part, prime)| part.iter().all(|residue| residue < prime));
+    if canonical { Ok(residues) } else { Err(Error::NotCanonical) }
 }
 
 /// Appends the trailer: SHA-256 of everything before it, and the end mark.

@@ -1,6 +1,6 @@
 //! Frames of cohorts (`keys/WIRE.md`, section 16).
 
-use super::{Frame, HEADER_LEN, TRAILER_LEN, VERSION, seal};
+use super::{Frame, HEADER_LEN, TRAILER_LEN, VERSION, seal, unpack_polynomial};
 use crate::{
     ConfigId, Digest, Error, Seed, bits,
     cohort::{CohortShape, EncryptedCohort},
@@ -95,18 +95,10 @@ impl EncryptedCohort {
         }
         let (seed, run) = (Seed::from_bytes(frame.array()?), Seed::from_bytes(frame.array()?));
         frame.take(4 + shape.bodies_len(patients))?;
-        let glwe = shape.parameters.glwe();
-        let zero_body = if shape.carries_zero {
-            let residues =
-                bits::unpack(frame.take(shape.zero_len())?, glwe.polynomial_words(), RESIDUE_BITS)?;
-            let mut parts = residues.chunks(glwe.polynomial_size()).zip(glwe.primes());
-            if !parts.all(|(part, prime)| part.iter().all(|residue| residue < prime)) {
-                return Err(Error::NotCanonical);
-            }
-            Some(residues)
-        } else {
-            None
-        };
+        let zero_body = shape
+            .carries_zero
+            .then(|| unpack_polynomial(frame.take(shape.zero_len())?, shape.parameters.glwe()))
+            .transpose()?;
         let bodies = FRONT..FRONT + shape.bodies_len(patients);
         Ok(Self { run, seed, patients, frame: bytes, bodies, zero_body })
     }
