@@ -137,13 +137,7 @@ async fn open_model(args: &InferArgs, stop: Stop) -> Result<Opened, Error> {
             connection.fetch_model(name, args.version).await?
         }
     };
-    let approved = match approvers {
-        Some(approvers) => Some(approvers.check(connection.fetch_approval(&model).await?.as_ref(), &model)?),
-        None => None,
-    };
-    if let Some(approved) = &approved {
-        output::note_approved(approved);
-    }
+    let approved = approve(approvers, &mut connection, &model).await?;
     Ok(Opened { connection, model, is_pinned, approved })
 }
 
@@ -157,11 +151,20 @@ pub(crate) async fn open_served(
     let approvers = Approvers::read(approvers)?;
     let mut connection = Connection::open_with(gateway, network, stop).await?;
     let model = connection.fetch_model(name, version).await?;
-    if let Some(approvers) = approvers {
-        let approved = approvers.check(connection.fetch_approval(&model).await?.as_ref(), &model)?;
-        output::note_approved(&approved);
-    }
+    approve(approvers, &mut connection, &model).await?;
     Ok((connection, model))
+}
+
+/// Who has approved the model, where that is asked; says so.
+async fn approve(
+    approvers: Option<Approvers>,
+    connection: &mut Connection,
+    model: &Model,
+) -> Result<Option<Approved>, Error> {
+    let Some(approvers) = approvers else { return Ok(None) };
+    let approved = approvers.check(connection.fetch_approval(model).await?.as_ref(), model)?;
+    output::note_approved(&approved);
+    Ok(Some(approved))
 }
 
 /// The card that the run is pinned to.
