@@ -15,20 +15,28 @@ pub fn packed_len(count: usize, width: u32) -> usize {
 
 /// Appends `values`, each below 2^`width`, to `out`.
 pub fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
-    debug_assert!(width <= MAXIMUM_WIDTH);
-    let (mut pending, mut filled) = (0_u128, 0_u32);
+    debug_assert!((1..=MAXIMUM_WIDTH).contains(&width));
+    let start = out.len();
+    out.resize(start + packed_len(values.len(), width), 0);
+    let (words, tail) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
+    let (mut words, mut pending, mut filled) = (words.iter_mut(), 0_u64, 0);
     for &value in values {
         debug_assert!(value >> width == 0);
-        pending |= u128::from(value) << filled;
+        pending |= value << filled;
         filled += width;
         if filled >= 64 {
-            out.extend_from_slice(&(pending as u64).to_le_bytes());
-            pending >>= 64;
+            if let Some(word) = words.next() {
+                *word = pending.to_le_bytes();
+            }
             filled -= 64;
+            pending = value >> (width - filled);
         }
     }
-    let rest = (pending as u64).to_le_bytes();
-    out.extend(rest.iter().take(filled.div_ceil(8) as usize));
+    let rest = pending.to_le_bytes();
+    match words.next() {
+        Some(word) => *word = rest,
+        None => tail.iter_mut().zip(rest).for_each(|(byte, last)| *byte = last),
+    }
 }
 
 /// Reads `count` values of `width` bits from exactly [`packed_len`] bytes. Errors with [`Error::NotCanonical`] where

@@ -11,13 +11,14 @@
 //! 1. [`parameters`]: named parameter sets with their security figures.
 //! 2. [`bootstrap_parameters`]: named sets of programmable bootstrapping.
 //! 3. [`ring`]: exact arithmetic in Z_q\[X\]/(X^N + 1).
-//! 4. [`id`]: 32-byte identifiers (`ConfigId`, `KeyId`, digests and seeds).
-//! 5. [`xof`]: one expandable hash for masks, randomness and noise, keyed by role.
-//! 6. [`bits`]: packed bit strings.
-//! 7. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
-//! 8. [`evaluation_key`]: what a gateway needs to bootstrap.
-//! 9. [`cohort`]: blocks of patients, a feature a ciphertext.
-//! 10. [`codec`]: their bytes, decoded against an expected shape.
+//! 4. [`vector`]: loops for the processor's vectors.
+//! 5. [`id`]: 32-byte identifiers (`ConfigId`, `KeyId`, digests and seeds).
+//! 6. [`xof`]: one expandable hash for masks, randomness and noise, keyed by role.
+//! 7. [`bits`]: packed bit strings.
+//! 8. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
+//! 9. [`evaluation_key`]: what a gateway needs to bootstrap.
+//! 10. [`cohort`]: blocks of patients, a feature a ciphertext.
+//! 11. [`codec`]: their bytes, decoded against an expected shape.
 #![forbid(unsafe_code)]
 
 pub mod bits;
@@ -30,6 +31,7 @@ pub mod evaluation_key;
 pub mod id;
 pub mod parameters;
 pub mod ring;
+pub mod vector;
 pub mod xof;
 
 pub use bootstrap_parameters::BootstrapParameters;
@@ -40,3 +42,4 @@ pub use evaluation_key::EvaluationKey;
 pub use id::{ConfigId, Digest, KeyId, Seed};
 pub use parameters::Parameters;
 pub use ring::Ring;
+pub use vector::vectorized;

@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 use portable::Portable;
 use tfhe_ntt::prime64::Plan;
 
+use crate::vectorized;
+
 /// A ring with its number-theoretic transform tables.
 #[derive(Debug)]
 pub struct Ring {
@@ -141,18 +143,28 @@ impl Ring {
         let count = sum.len() / self.factors.len();
         let parts = sum.chunks_exact_mut(count.max(1)).zip(addend.chunks_exact(count.max(1)));
         for (factor, (sum, addend)) in self.factors.iter().zip(parts) {
-            for (residue, &addend) in sum.iter_mut().zip(addend) {
-                *residue = add(*residue, addend, factor.prime);
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (residue, &addend) in sum.iter_mut().zip(addend) {
+                        *residue = add(*residue, addend, factor.prime);
+                    }
+                },
+            );
         }
     }
 
     /// Adds one signed integer to each coefficient of a polynomial or of a part of one; |addend| < 2^49.
     pub fn add_signed(&self, sum: &mut [u64], addends: &[i64]) {
         for (factor, sum) in self.factors.iter().zip(sum.chunks_exact_mut(addends.len().max(1))) {
-            for (residue, &addend) in sum.iter_mut().zip(addends) {
-                *residue = add(*residue, reduce_signed(addend, factor.prime), factor.prime);
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (residue, &addend) in sum.iter_mut().zip(addends) {
+                        *residue = add(*residue, reduce_signed(addend, factor.prime), factor.prime);
+                    }
+                },
+            );
         }
     }
 
@@ -174,9 +186,16 @@ impl Ring {
     /// The residues of signed integers below 2^49 in magnitude.
     #[must_use]
     pub fn reduce_small(&self, values: &[i64]) -> Vec<u64> {
-        let mut residues = Vec::with_capacity(values.len() * self.factors.len());
-        for factor in &self.factors {
-            residues.extend(values.iter().map(|&value| reduce_signed(value, factor.prime)));
+        let mut residues = vec![0; values.len() * self.factors.len()];
+        for (factor, residues) in self.factors.iter().zip(residues.chunks_exact_mut(values.len().max(1))) {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (residue, &value) in residues.iter_mut().zip(values) {
+                        *residue = reduce_signed(value, factor.prime);
+                    }
+                },
+            );
         }
         residues
     }
@@ -189,12 +208,14 @@ impl Ring {
 }
 
 /// `a + b mod p` for a, b in \[0, p).
+#[inline(always)]
 fn add(a: u64, b: u64, prime: u64) -> u64 {
     let sum = a + b;
     sum.min(sum.wrapping_sub(prime))
 }
 
 /// The representative in \[0, p) of a signed integer with |value| < p.
+#[inline(always)]
 fn reduce_signed(value: i64, prime: u64) -> u64 {
     let word = value as u64;
     word.min(word.wrapping_add(prime))

@@ -8,7 +8,7 @@ use ctr::cipher::{KeyIvInit, StreamCipher};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{BootstrapParameters, ConfigId, KeyId, Parameters, Seed, parameters::RESIDUE_BITS};
+use crate::{BootstrapParameters, ConfigId, KeyId, Parameters, Seed, parameters::RESIDUE_BITS, vectorized};
 
 /// What a stream is for. The code is hashed into its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,16 +178,15 @@ impl Xof {
         debug_assert!(bound_log2 <= 60);
         let width = draw_bytes(bound_log2);
         let bytes = self.stream(out.len() * width);
-        let draw = |word: u64| {
-            let low = word & ((1 << (bound_log2 + 1)) - 1);
-            (low + (word >> (bound_log2 + 1) & 1)) as i64 - (1 << bound_log2)
-        };
-        match width {
-            1 => out.iter_mut().zip(bytes).for_each(|(o, &b)| *o = draw(u64::from(b))),
-            2 => words(bytes, out, |chunk| draw(u64::from(u16::from_le_bytes(chunk)))),
-            4 => words(bytes, out, |chunk| draw(u64::from(u32::from_le_bytes(chunk)))),
-            _ => words(bytes, out, |chunk| draw(u64::from_le_bytes(chunk))),
-        }
+        vectorized(
+            #[inline(always)]
+            || match width {
+                1 => draw_each(bound_log2, bytes, out, |[byte]| u64::from(byte)),
+                2 => draw_each(bound_log2, bytes, out, |chunk| u64::from(u16::from_le_bytes(chunk))),
+                4 => draw_each(bound_log2, bytes, out, |chunk| u64::from(u32::from_le_bytes(chunk))),
+                _ => draw_each(bound_log2, bytes, out, u64::from_le_bytes),
+            },
+        );
     }
 
     /// As [`Xof::tuniform`], for bounds up to 2^125: draws of more than 64 bits take words of 16 bytes.
@@ -218,9 +217,22 @@ fn draw_bytes(bound_log2: u32) -> usize {
 
 /// Fills `out` from the front with the accepted draws of `bytes` and returns how many there were.
 fn accept_uniform(bytes: &[u8], prime: u64, out: &mut [u64]) -> usize {
+    let (words, mask) = (bytes.as_chunks::<8>().0, (1 << RESIDUE_BITS) - 1);
+    // Nearly always none is skipped, and then this is a plain copy.
+    let below = vectorized(
+        #[inline(always)]
+        || {
+            out.iter_mut().zip(words).fold(u64::MAX, |below, (slot, word)| {
+                *slot = u64::from_le_bytes(*word) & mask;
+                below & slot.wrapping_sub(prime)
+            })
+        },
+    );
+    if words.len() <= out.len() && below >> 63 == 1 {
+        return words.len();
+    }
     let mut accepted = 0;
-    for chunk in bytes.as_chunks::<8>().0 {
-        let draw = u64::from_le_bytes(*chunk) & ((1 << RESIDUE_BITS) - 1);
+    for draw in words.iter().map(|word| u64::from_le_bytes(*word) & mask) {
         if let Some(slot) = out.get_mut(accepted) {
             *slot = draw;
         }
@@ -229,8 +241,14 @@ fn accept_uniform(bytes: &[u8], prime: u64, out: &mut [u64]) -> usize {
     accepted
 }
 
-fn words<const W: usize>(bytes: &[u8], out: &mut [i64], draw: impl Fn([u8; W]) -> i64) {
-    out.iter_mut().zip(bytes.as_chunks::<W>().0).for_each(|(slot, chunk)| *slot = draw(*chunk));
+/// Draws of TUniform(b) from the words of a stream.
+#[inline(always)]
+fn draw_each<const W: usize>(bound_log2: u32, bytes: &[u8], out: &mut [i64], word: impl Fn([u8; W]) -> u64) {
+    for (slot, chunk) in out.iter_mut().zip(bytes.as_chunks::<W>().0) {
+        let word = word(*chunk);
+        let low = word & ((1 << (bound_log2 + 1)) - 1);
+        *slot = (low + (word >> (bound_log2 + 1) & 1)) as i64 - (1 << bound_log2);
+    }
 }
 
 #[cfg(test)]
