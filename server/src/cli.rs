@@ -1,12 +1,14 @@
 //! The command line of `tiresias-gateway`.
 
 mod card;
+mod circuit;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use card::CardArgs;
+pub use circuit::{CircuitArgs, DecisionArg, HiddenArgs, LabelArgs, PolicyArg, PrecisionArg, RangeArg};
 
 use crate::device::{DeviceChoice, WorkerArgs};
 
@@ -28,6 +30,8 @@ pub enum Command {
     Inspect(ModelArgs),
     /// Score features in the clear with the stored model: the clear twin, for the model owner
     Evaluate(EvaluateArgs),
+    /// Say what a head of some shape would cost: bytes, memory, processor time and requests a second on this machine
+    Estimate(EstimateArgs),
     /// Sign a stored model as a member of the council that approves what is served
     ///
     /// The first one to sign puts the model card in its place. What is signed binds circuit card, weights and model card.
@@ -117,83 +121,6 @@ pub enum ScaleArg {
     PerTensor,
 }
 
-/// What a client learns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PolicyArg {
-    /// The exact scores
-    Scores,
-    /// The label alone; clients need an evaluation key
-    Label,
-}
-
-/// What a label is.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum DecisionArg {
-    /// The class with the highest score
-    Argmax,
-    /// For each class whether its score is 0 or more
-    Thresholds,
-}
-
-/// How exact the sums behind activations are.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum PrecisionArg {
-    /// Scores are exact sums of the activations (two levels)
-    Exact,
-    /// Scores err by a little, in two thirds of the time and half of the key (one level)
-    Approximate,
-}
-
-/// How far a neuron's sum may go.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum RangeArg {
-    /// As far as weights and features allow: no features make an activation wrong; neurons of hundreds of inputs are
-    /// left with few levels
-    Proved,
-    /// Half as far again as in calibration, or farther: beyond that an activation is wrong
-    Calibrated,
-}
-
-/// For heads with hidden layers
-#[derive(Debug, Args)]
-pub struct HiddenArgs {
-    /// Hidden layers: the most bits of an activation, 2 to 4; by default 4
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=4))]
-    pub activation_bits: Option<u32>,
-    /// Hidden layers: bits of the weights behind the first layer, 2 to 8; by default as many as noise leaves room for
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=8))]
-    pub inner_weight_bits: Option<u32>,
-    /// Hidden layers: how far the sums of neurons may go; by default proved
-    #[arg(long, value_enum)]
-    pub range: Option<RangeArg>,
-    /// Hidden layers: how exact the sums of activations are; by default exact
-    #[arg(long, value_enum, conflicts_with = "bootstrap")]
-    pub precision: Option<PrecisionArg>,
-}
-
-/// With `--policy label`
-#[derive(Debug, Args)]
-pub struct LabelArgs {
-    /// With --policy label: the class with the highest score, or each class with a score of 0 or more; by default
-    /// argmax, and thresholds for one class
-    #[arg(long, value_enum)]
-    pub decision: Option<DecisionArg>,
-    /// With --decision thresholds: the score from which each class counts as found, one number a line; by default 0
-    ///
-    /// These are scores as the head gives them, before a sigmoid.
-    #[arg(long, value_name = "FILE")]
-    pub thresholds: Option<PathBuf>,
-    /// With --policy label: bootstraps in which a sign is found. Fewer are faster, and answer what is too close as
-    /// `review`; by default as many as leave nothing undecided
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=12))]
-    pub stages: Option<u8>,
-    /// With --policy label or hidden layers: the parameter set of bootstraps: N918_N2048_Q50 (the smallest key),
-    /// N918_N2048_Q50_G2 (the fastest), N918_N2048_Q50_L2, N918_N2048_Q50_L2_G2 (the fastest for exact sums); by
-    /// default the fastest that fits
-    #[arg(long, value_name = "NAME")]
-    pub bootstrap: Option<String>,
-}
-
 /// For a head that is the tail of an ONNX model
 #[derive(Debug, Args)]
 pub struct SplitArgs {
@@ -223,33 +150,23 @@ pub struct ImportArgs {
     /// Class names, one a line; by default those in the head's file
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Bits of features and weights, 2 to 8
-    #[arg(long, default_value_t = 8)]
-    pub bits: u32,
-    /// Bits of weights, where they differ from those of features
-    #[arg(long)]
-    pub weight_bits: Option<u32>,
     /// A scale and an offset for each feature, or one scale for all
     #[arg(long, value_enum, default_value = "per-feature")]
     pub scale: ScaleArg,
-    /// What a client learns
-    #[arg(long, value_enum, default_value = "scores")]
-    pub policy: PolicyArg,
-    /// How a label is found
+    /// How the head is evaluated
     #[command(flatten)]
-    pub label: LabelArgs,
-    /// How hidden layers are evaluated
-    #[command(flatten)]
-    pub hidden: HiddenArgs,
+    pub circuit: CircuitArgs,
+    /// With --decision thresholds: the score from which each class counts as found, one number a line; by default 0
+    ///
+    /// These are scores as the head gives them, before a sigmoid.
+    #[arg(long, value_name = "FILE")]
+    pub thresholds: Option<PathBuf>,
     /// What clients see besides
     #[command(flatten)]
     pub card: CardArgs,
     /// Where the head is the tail of a model
     #[command(flatten)]
     pub split: SplitArgs,
-    /// How responses protect the weights: flooded, statistical (a flood that hides all noise, at four times the bytes) or open-weights
-    #[arg(long, default_value = "flooded")]
-    pub privacy: String,
     /// The model's name
     #[arg(long)]
     pub name: String,
@@ -287,6 +204,29 @@ pub struct EvaluateArgs {
     /// Features, .npy or .csv, one row a sample
     #[arg(long, value_name = "FILE")]
     pub features: PathBuf,
+}
+
+/// `estimate`
+#[derive(Debug, Args)]
+pub struct EstimateArgs {
+    /// Features of the head
+    #[arg(long)]
+    pub features: usize,
+    /// Classes of the head
+    #[arg(long)]
+    pub classes: usize,
+    /// Hidden layers: the neurons of each, such as 64 or 128,32
+    #[arg(long, value_delimiter = ',', value_name = "N", num_args = 1..)]
+    pub neurons: Vec<usize>,
+    /// How the head is evaluated
+    #[command(flatten)]
+    pub circuit: CircuitArgs,
+    /// Processor cores of the gateway; by default all of this machine's
+    #[arg(long)]
+    pub cores: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `approve`

@@ -1,4 +1,4 @@
-//! `tiresias-gateway`: import, inspect, evaluate, check and serve.
+//! `tiresias-gateway`: estimate, import, inspect, evaluate, check and serve.
 
 use std::{
     io::{self, Write as _},
@@ -78,6 +78,7 @@ fn run_command(command: Command) -> Result<(), Error> {
         Command::Import(args) => owner::import(&args, &mut out)?,
         Command::Inspect(args) => owner::inspect(&args, &mut out)?,
         Command::Evaluate(args) => owner::evaluate(&args, &mut out)?,
+        Command::Estimate(args) => owner::estimate(&args, &mut out)?,
         Command::Approve(args) => governance::approve(&args, &mut out)?,
         Command::Log(command) => log::run(&command, &mut out)?,
         Command::Replay(args) => replay::replay(&args, &mut out)?,

@@ -1,10 +1,12 @@
-//! The model owner's commands: `import`, `inspect`, `evaluate`. Each answers on standard output and touches no
+//! The model owner's commands: `estimate`, `import`, `inspect`, `evaluate`. Each answers on standard output and touches no
 //! network.
 
+mod estimate;
 mod evaluate;
 mod import;
 mod inspect;
 mod model;
+mod quantize;
 
 use std::{
     io,
@@ -17,6 +19,7 @@ use crate::{
     import::ImportError,
     repository::{self, read_file},
 };
+pub use estimate::estimate;
 pub use evaluate::evaluate;
 pub use import::import;
 pub use inspect::inspect;
@@ -72,6 +75,9 @@ pub enum Error {
     /// A labels file that is not UTF-8 text.
     #[error("the labels file is not UTF-8 text with one label a line")]
     Labels,
+    /// The circuit of an estimate could not be run.
+    #[error("the estimated circuit could not be run: this is a bug")]
+    Estimate,
     /// The operating system gave no entropy.
     #[error("the operating system gave no entropy")]
     Entropy(#[from] getrandom::Error),
@@ -97,6 +103,7 @@ impl Error {
             Self::Write { .. } => "io",
             Self::Text(_) => "bad_text",
             Self::Labels => "bad_labels",
+            Self::Estimate => "internal",
             Self::Entropy(_) => "entropy",
             Self::Output(_) => "output",
         }

@@ -4,39 +4,27 @@ use std::io::Write;
 
 use serde_json::json;
 use tiresias_circuits::{
-    Calibration, Card, Explanation, Features, Groups, Plan, Privacy, QuantizedHead, Quantizer,
+    Calibration, Card, Explanation, Features, Groups, Quantizer,
     card::CardParts,
     clear,
     explain::MapShape,
-    mlp::{MlpOptions, QuantizedMlp},
-    plan::{ActivationRange, CohortPlan, Decision, LabelPolicy},
+    plan::{ActivationRange, CohortPlan, Decision},
     quantize::Granularity,
     scores,
 };
-use tiresias_keys::{BootstrapParameters, Seed};
+use tiresias_keys::Seed;
 
 use super::{
     Error,
     model::{Backbone, read_model},
+    quantize::{Quantized, decision, quantize},
     read_features, read_labels, read_text, read_thresholds,
 };
 use crate::{
-    cli::{DecisionArg, ImportArgs, PolicyArg, PrecisionArg, RangeArg, ScaleArg},
+    cli::{ImportArgs, ScaleArg},
     import::ImportedHead,
-    repository::{Repository, StoredHead},
+    repository::Repository,
 };
-
-/// The fastest parameter set of bootstraps, and the fastest under which sums of activations are exact.
-const FASTEST: &str = "N918_N2048_Q50_G2";
-const FASTEST_EXACT: &str = "N918_N2048_Q50_L2_G2";
-
-/// A quantized head and what its card says.
-struct Quantized {
-    head: StoredHead,
-    plan: Plan,
-    score_scale: f64,
-    limited_by_bias: bool,
-}
 
 /// Reads, quantizes and stores a head.
 pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
@@ -45,9 +33,9 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         None => imported.head,
         Some(path) => imported.head.with_labels(read_labels(path)?)?,
     };
-    let head = match &args.label.thresholds {
+    let head = match &args.thresholds {
         None => head,
-        Some(_) if decision(args, head.labels().len()) != Some(Decision::Thresholds) => {
+        Some(_) if decision(&args.circuit, head.labels().len()) != Some(Decision::Thresholds) => {
             return Err(Error::Thresholds);
         }
         Some(path) => head.with_thresholds(&read_thresholds(path)?)?,
@@ -57,9 +45,9 @@ pub fn import(args: &ImportArgs, out: &mut impl Write) -> Result<(), Error> {
         ScaleArg::PerFeature => Granularity::PerFeature,
         ScaleArg::PerTensor => Granularity::PerTensor,
     };
-    let quantizer = Quantizer::calibrate(&calibration, args.bits, granularity)?;
+    let quantizer = Quantizer::calibrate(&calibration, args.circuit.bits, granularity)?;
     let explanation = explanation(args)?;
-    let quantized = quantize(args, &head, &quantizer, &calibration, explanation.as_ref())?;
+    let quantized = quantize(&args.circuit, &head, &quantizer, &calibration, explanation.as_ref())?;
     let pooled = match explanation.as_ref().and_then(Explanation::map) {
         Some(map) => pooled(&calibration, map)?,
         None => calibration.clone(),
@@ -195,101 +183,6 @@ fn pooled(locations: &Features, map: MapShape) -> Result<Features, Error> {
     let scans = rows.chunks_exact(map.locations());
     let means = scans.flat_map(|scan| (0..columns).map(move |column| mean(scan, column)));
     Ok(Features::new(means.collect(), columns)?)
-}
-
-/// What a label is, where the policy is label: by default what the number of classes suggests.
-fn decision(args: &ImportArgs, classes: usize) -> Option<Decision> {
-    let wanted = match args.label.decision {
-        Some(DecisionArg::Argmax) => Decision::Argmax,
-        Some(DecisionArg::Thresholds) => Decision::Thresholds,
-        None if classes == 1 => Decision::Thresholds,
-        None => Decision::Argmax,
-    };
-    (args.policy == PolicyArg::Label).then_some(wanted)
-}
-
-fn quantize(
-    args: &ImportArgs,
-    head: &ImportedHead,
-    quantizer: &Quantizer,
-    calibration: &Features,
-    explanation: Option<&Explanation>,
-) -> Result<Quantized, Error> {
-    let privacy: Privacy = args.privacy.parse()?;
-    let decision = decision(args, head.labels().len());
-    let is_bootstrapped = decision.is_some() || matches!(head, ImportedHead::Mlp(_));
-    if is_bootstrapped && privacy != Privacy::Flooded {
-        return Err(Error::LabelPrivacy);
-    }
-    if is_bootstrapped && explanation.is_some() {
-        return Err(Error::Explanation);
-    }
-    let weight_bits = args.weight_bits.unwrap_or(args.bits);
-    let stages = args.label.stages.map(usize::from);
-    match head {
-        ImportedHead::Linear(head) => {
-            for (option, given) in [
-                ("--activation-bits", args.hidden.activation_bits.is_some()),
-                ("--inner-weight-bits", args.hidden.inner_weight_bits.is_some()),
-                ("--range", args.hidden.range.is_some()),
-                ("--precision", args.hidden.precision.is_some()),
-            ] {
-                if given {
-                    return Err(Error::NoHiddenLayers(option));
-                }
-            }
-            let quantized = QuantizedHead::quantize(head, quantizer, weight_bits)?;
-            let shape = *quantized.head.shape();
-            let (head, plan) = match (decision, explanation.and_then(Explanation::groups)) {
-                (None, Some(groups)) => {
-                    (groups.expand(&quantized.head)?, Plan::explained(shape, groups.grouping(), privacy)?)
-                }
-                (None, None) => (quantized.head, Plan::new(shape, privacy)?),
-                (Some(decision), _) => {
-                    let bootstrap = bootstrap(args, FASTEST)?;
-                    let policy = LabelPolicy::for_head(&quantized.head, decision, bootstrap, stages)?;
-                    (quantized.head, Plan::label(shape, policy)?)
-                }
-            };
-            Ok(Quantized {
-                head: StoredHead::Linear(head),
-                plan,
-                score_scale: quantized.score_scale,
-                limited_by_bias: quantized.limited_by_bias,
-            })
-        }
-        ImportedHead::Mlp(head) => {
-            let set = match args.hidden.precision {
-                Some(PrecisionArg::Approximate) => FASTEST,
-                Some(PrecisionArg::Exact) | None => FASTEST_EXACT,
-            };
-            let range = match args.hidden.range {
-                Some(RangeArg::Proved) | None => ActivationRange::Proved,
-                Some(RangeArg::Calibrated) => ActivationRange::Calibrated,
-            };
-            let options = MlpOptions {
-                weight_bits,
-                inner_weight_bits: args.hidden.inner_weight_bits,
-                activation_bits: args.hidden.activation_bits.unwrap_or(4),
-                bootstrap: bootstrap(args, set)?,
-                range,
-                decision,
-                stages,
-            };
-            let quantized = QuantizedMlp::quantize(head, quantizer, calibration, &options)?;
-            Ok(Quantized {
-                plan: quantized.plan()?,
-                score_scale: quantized.score_scale,
-                head: StoredHead::Mlp(Box::new(quantized.head)),
-                limited_by_bias: false,
-            })
-        }
-    }
-}
-
-fn bootstrap(args: &ImportArgs, default: &str) -> Result<&'static BootstrapParameters, Error> {
-    let name = args.label.bootstrap.as_deref().unwrap_or(default);
-    Ok(BootstrapParameters::by_name(name).map_err(tiresias_circuits::Error::from)?)
 }
 
 /// The share of calibration rows, or whole maps of them, whose label the quantized head keeps: the class, or with
