@@ -35,11 +35,11 @@ pub fn read(bytes: &[u8]) -> Result<Imported, ImportError> {
         reader.step(node)?;
     }
     let features = reader.chain.features().ok_or(ImportError::NoLinearLayer)?;
-    let flattened = reader.chain.flattened();
+    let (flattened, pointwise) = (reader.chain.flattened(), reader.chain.pointwise());
     let outputs = reader.check_outputs(graph);
     let head = reader.chain.into_head()?;
     outputs?;
-    check_input(input, flattened, features)?;
+    check_input(input, (flattened, pointwise), features)?;
     Ok(Imported { head, ignored: reader.ignored })
 }
 
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         let operator = Operator::new(node)?;
         let value = match operator.name() {
             "Constant" => Value::Constant(operator.tensor("value")?),
-            "Gemm" | "MatMul" | "LinearClassifier" => return self.linear(&operator),
+            "Gemm" | "MatMul" | "Conv" | "LinearClassifier" => return self.linear(&operator),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(&operator)?,
             "Concat" => self.pair(&operator)?,
             "ArrayFeatureExtractor" => self.pick(&operator)?,
@@ -234,19 +234,18 @@ impl<'a> Reader<'a> {
             Value::Constant(_) => return Err(operator.breaks("the features must be its first input")),
             _ => return Err(ImportError::SecondLinearLayer { operator: operator.name() }),
         }
-        match operator.name() {
-            "Gemm" => {
-                let weight = self.constant(operator, 1, "weight")?;
-                let bias = operator.input(2).map(|_| self.constant(operator, 2, "bias")).transpose()?;
-                self.chain.linear(operator, Linear::gemm(operator, weight, bias)?)?;
-            }
-            "MatMul" => {
-                let weight = self.constant(operator, 1, "weight")?;
-                self.chain.linear(operator, Linear::matmul(weight)?)?;
-            }
-            _ => return self.classifier(operator),
+        if operator.name() == "LinearClassifier" {
+            return self.classifier(operator);
         }
-        let value = self.grown();
+        let weight = self.constant(operator, 1, "weight")?;
+        let bias = operator.input(2).map(|_| self.constant(operator, 2, "bias")).transpose()?;
+        match operator.name() {
+            "Gemm" => self.chain.linear(operator, Linear::gemm(operator, weight, bias)?)?,
+            "MatMul" => self.chain.linear(operator, Linear::matmul(weight)?)?,
+            _ => self.chain.convolution(operator, Linear::pointwise(operator, weight, bias)?)?,
+        }
+        let end = self.grown();
+        let value = if self.chain.pointwise() { Value::Scores } else { end };
         operator.output(0).map_or(Ok(()), |name| self.define(name, value))
     }
 
@@ -316,7 +315,11 @@ fn check_cast(operator: &Operator<'_>) -> Result<(), ImportError> {
 }
 
 /// The input must be rows of as many numbers as the layer has features, as far as the model says.
-fn check_input(input: &ValueInfo, flattened: bool, features: usize) -> Result<(), ImportError> {
+fn check_input(
+    input: &ValueInfo,
+    (flattened, pointwise): (bool, bool),
+    features: usize,
+) -> Result<(), ImportError> {
     let tensor: &TensorType = input
         .r#type
         .as_ref()
@@ -331,14 +334,16 @@ fn check_input(input: &ValueInfo, flattened: bool, features: usize) -> Result<()
     let Some(shape) = &tensor.shape else {
         return Ok(());
     };
-    if shape.dim.len() != 2 && !flattened {
+    let expected = if pointwise { 4 } else { 2 };
+    if shape.dim.len() != expected && !flattened {
         let got = shape.dim.len();
-        return Err(ImportError::ShapeMismatch { what: "dimensions of the input", got, expected: 2 });
+        return Err(ImportError::ShapeMismatch { what: "dimensions of the input", got, expected });
     }
     // A side below 1 stands for one that the caller chooses.
     let side = |side: Option<i64>| usize::try_from(side?).ok().filter(|side| *side > 0);
-    let columns =
-        shape.dim.iter().skip(1).try_fold(1_usize, |columns, dim| columns.checked_mul(side(dim.dim_value)?));
+    // Of a map, its channels.
+    let mut dims = shape.dim.iter().skip(1).take(if pointwise { 1 } else { usize::MAX });
+    let columns = dims.try_fold(1_usize, |columns, dim| columns.checked_mul(side(dim.dim_value)?));
     match columns {
         Some(got) if got != features => {
             Err(ImportError::ShapeMismatch { what: "features of the input", got, expected: features })

@@ -20,6 +20,8 @@ pub(super) struct Chain {
     steps: usize,
     /// Whether the features went through a Flatten.
     flattened: bool,
+    /// Whether the layer is one at each location of a map.
+    pointwise: bool,
     /// Whether a step behind the layers has read the scores.
     closed: bool,
 }
@@ -53,6 +55,21 @@ impl Chain {
 
     pub(super) fn flattened(&self) -> bool {
         self.flattened
+    }
+
+    pub(super) fn pointwise(&self) -> bool {
+        self.pointwise
+    }
+
+    /// Takes in a 1 x 1 convolution, which must be the only layer: numbers that another step has for each column would stand for
+    /// columns of the map here.
+    pub(super) fn convolution(&mut self, operator: &Operator<'_>, linear: Linear) -> Result<(), ImportError> {
+        if self.steps > 0 {
+            return Err(operator.breaks("must be the only layer"));
+        }
+        self.linear(operator, linear)?;
+        (self.pointwise, self.closed) = (true, true);
+        Ok(())
     }
 
     /// Says that the tensor at the end holds the scores: nothing may change them from here on.

@@ -46,6 +46,30 @@ impl Linear {
         Self::without_bias(Matrix::read(weight)?.transposed())
     }
 
+    /// A 1 x 1 convolution: the same layer at each location of a map. Steps and margins of any other kind would change which
+    /// locations there are.
+    pub(super) fn pointwise(
+        operator: &Operator<'_>,
+        weight: &Tensor,
+        offset: Option<&Tensor>,
+    ) -> Result<Self, ImportError> {
+        if operator.int("group", 1)? != 1
+            || !matches!(operator.string("auto_pad", "NOTSET")?, b"NOTSET" | b"VALID")
+        {
+            return Err(operator.breaks("must have one group and no padding"));
+        }
+        for (name, expected) in [("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 0)] {
+            if operator.ints(name)?.iter().any(|&side| side != expected) {
+                return Err(
+                    operator.breaks("must be 1 x 1, with strides and dilations of 1 and without padding")
+                );
+            }
+        }
+        let mut layer = Self::without_bias(Matrix::read_pointwise(weight)?)?;
+        offset.map_or(Ok(()), |offset| layer.add(offset))?;
+        Ok(layer)
+    }
+
     /// A layer whose numbers and class names are attributes.
     pub(super) fn classifier(operator: &Operator<'_>) -> Result<Self, ImportError> {
         let (coefficients, bias) = (operator.floats("coefficients")?, operator.floats("intercepts")?);

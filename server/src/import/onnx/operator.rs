@@ -39,6 +39,7 @@ const SIGNATURES: &[Signature] = &[
     standard("Dropout", (1, 3), &["ratio", "seed"]),
     standard("Gemm", (2, 3), &["alpha", "beta", "transA", "transB"]),
     standard("MatMul", (2, 2), &[]),
+    standard("Conv", (2, 3), &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
     standard("Add", (2, 2), &[]),
     standard("Sub", (2, 2), &[]),
     standard("Mul", (2, 2), &[]),

@@ -12,11 +12,31 @@ pub(super) struct Matrix {
 
 impl Matrix {
     pub(super) fn read(tensor: &Tensor) -> Result<Self, ImportError> {
-        let sides = sides(tensor)?;
-        let &[rows, columns] = sides.as_slice() else {
-            let got = sides.len();
-            return Err(ImportError::ShapeMismatch { what: "dimensions of the weight", got, expected: 2 });
-        };
+        match *sides(tensor)?.as_slice() {
+            [rows, columns] => Self::of(rows, columns, tensor),
+            ref sides => {
+                let got = sides.len();
+                Err(ImportError::ShapeMismatch { what: "dimensions of the weight", got, expected: 2 })
+            }
+        }
+    }
+
+    /// The weight of a 1 x 1 convolution, of shape \[classes, features, 1, 1\].
+    pub(super) fn read_pointwise(tensor: &Tensor) -> Result<Self, ImportError> {
+        match *sides(tensor)?.as_slice() {
+            [rows, columns, 1, 1] => Self::of(rows, columns, tensor),
+            [_, _, height, width] => {
+                let got = height.saturating_mul(width);
+                Err(ImportError::ShapeMismatch { what: "points of the kernel", got, expected: 1 })
+            }
+            ref sides => {
+                let got = sides.len();
+                Err(ImportError::ShapeMismatch { what: "dimensions of the kernel", got, expected: 4 })
+            }
+        }
+    }
+
+    fn of(rows: usize, columns: usize, tensor: &Tensor) -> Result<Self, ImportError> {
         if rows == 0 || columns == 0 {
             return Err(ImportError::ShapeMismatch { what: "weights", got: 0, expected: 1 });
         }

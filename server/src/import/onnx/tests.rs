@@ -5,6 +5,7 @@ use prost::Message;
 use super::proto::{Attribute, Dimension, OperatorSet, Shape, Type};
 use super::*;
 
+mod convolution;
 mod mlp;
 
 /// A float tensor of the given sides that counts 1, 2, 3, ...
