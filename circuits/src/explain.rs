@@ -108,6 +108,19 @@ impl MapShape {
     }
 }
 
+impl std::str::FromStr for MapShape {
+    type Err = Error;
+
+    /// Reads HEIGHTxWIDTH, such as 7x7.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let sides =
+            text.split_once('x').and_then(|(height, width)| height.parse().ok().zip(width.parse().ok()));
+        let (height, width) =
+            sides.ok_or(Error::OutOfRange { what: "a map's shape", rule: "HEIGHTxWIDTH, such as 7x7" })?;
+        Self::new(height, width)
+    }
+}
+
 /// Features divided into named groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Groups {
@@ -272,5 +285,9 @@ mod tests {
         assert!(MapShape::new(0, 3).is_err());
         assert!(MapShape::new(65, 64).is_err());
         assert!(MapShape::new(usize::MAX, 2).is_err());
+        assert_eq!("7x14".parse(), MapShape::new(7, 14));
+        for text in ["", "7", "x7", "7x", "7x7x7", "-1x7", "65x64"] {
+            assert!(text.parse::<MapShape>().is_err(), "{text}");
+        }
     }
 }

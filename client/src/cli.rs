@@ -13,6 +13,7 @@ mod gateway;
 mod infer;
 mod review;
 mod scans;
+mod segment;
 mod synth;
 mod verify;
 mod witness;
@@ -35,6 +36,7 @@ pub use review::{
     ReviewCommand, ServeArgs, ShowArgs,
 };
 pub use scans::{BackboneArgs, ScanArgs};
+pub use segment::SegmentArgs;
 pub use synth::SynthArgs;
 pub use verify::VerifyArgs;
 pub use witness::WitnessArgs;
@@ -71,6 +73,15 @@ pub enum Command {
     /// is decrypted before the last request was sent. A first Ctrl-C (SIGINT, SIGTERM) waits for the request on its way; the
     /// same command goes on where it ended.
     Cohort(Box<CohortArgs>),
+    /// Find the class of each location of scans by a dense head: encrypted segmentation
+    ///
+    /// The head scores each location of a feature map; locations are sent as a cohort, where the model's owner lets clients,
+    /// and charged as vectors. Nothing is decrypted before the last request was sent.
+    #[command(
+        override_usage = "tiresias segment [OPTIONS] --gateway <URL> --model <NAME> --scan <PATH>... --backbone <FILE> --out <DIR>\n       \
+                          tiresias segment [OPTIONS] --gateway <URL> --model <NAME> --features <FILE> --shape <HEIGHTxWIDTH> --out <DIR>"
+    )]
+    Segment(Box<SegmentArgs>),
     /// The first half of `infer`, to files: any HTTP client can carry the bytes
     #[command(
         override_usage = "tiresias encrypt [OPTIONS] --gateway <URL> --model <NAME> --features <FILE>... --out <DIR>\n       \

@@ -13,6 +13,7 @@ pub mod fairness;
 pub mod infer;
 mod record;
 pub mod review;
+pub mod segment;
 pub mod synth;
 pub mod verify;
 pub mod witness;

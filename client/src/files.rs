@@ -59,6 +59,15 @@ pub(crate) fn refuse_existing(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Makes a folder for its owner alone, and those that it lies in, where there is none.
+pub(crate) fn create_own_directory(path: &Path) -> Result<(), Error> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(at(path))
+}
+
 /// Creates a file that only its owner can read; it must not exist.
 pub(crate) fn create_own(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();

@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, cohort, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, review, synth and witness.
+//! `tiresias`: demo, infer, cohort, segment, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, review, synth and witness.
 
 use std::{
     io::{self, Write as _},
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Infer(args) => commands::infer::run(args).await,
             Command::Cohort(args) => commands::cohort::run(args).await,
+            Command::Segment(args) => commands::segment::run(args).await,
             Command::Encrypt(args) => commands::encrypt::run(args).await,
             Command::Decrypt(args) => commands::decrypt::run(args),
             Command::Enroll(args) => commands::enroll::run(args).await,

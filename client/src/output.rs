@@ -316,6 +316,16 @@ pub(crate) fn warn_cohort_far_out(far_out: u64, patients: u64) {
     }
 }
 
+/// The same of the locations of maps.
+pub(crate) fn warn_far_out_locations(far_out: usize, locations: usize) {
+    if far_out > 0 {
+        let text = format!(
+            "{far_out} of {locations} locations lie far from those that the model was calibrated on: a human decides"
+        );
+        warn("far_out", &text);
+    }
+}
+
 fn warn(code: &str, text: &str) {
     // Standard error may be closed; there is no one left to tell then.
     let _ = writeln!(io::stderr(), "tiresias: warning[{code}]: {text}");

@@ -20,6 +20,8 @@ pub struct Case {
     pub study: Option<Study>,
     /// One row of features, or one for each location.
     pub rows: Vec<Vec<f64>>,
+    /// The shape of the map that the rows are the locations of.
+    pub map: Option<MapShape>,
     /// The row that stands for the whole scan.
     pub pooled: Vec<f64>,
 }
@@ -81,10 +83,10 @@ pub fn read(
                 _ => format!("{} frame {frame}", path.display()),
             };
             match features(backbone, &picture, rows) {
-                Ok((rows, pooled)) => {
+                Ok((rows, map, pooled)) => {
                     let number = (file.frames() > 1).then(|| u32::try_from(frame + 1).unwrap_or(u32::MAX));
                     let study = file.study().cloned();
-                    cases.push(Case { name, frame: number, picture, study, rows, pooled });
+                    cases.push(Case { name, frame: number, picture, study, rows, map, pooled });
                 }
                 Err(Error::Backbone(error)) => failures.push(failure(path, error.code(), error.to_string())),
                 Err(error) => return Err(error),
@@ -95,16 +97,20 @@ pub fn read(
     Ok((cases, failures))
 }
 
-fn features(backbone: &Backbone, picture: &Picture, rows: Rows) -> Result<(Vec<Vec<f64>>, Vec<f64>), Error> {
-    let Rows::Locations(shape) = rows else {
+/// Rows, the shape of the map that they are of, and the row that stands for all.
+type RowsOfScan = (Vec<Vec<f64>>, Option<MapShape>, Vec<f64>);
+
+fn features(backbone: &Backbone, picture: &Picture, rows: Rows) -> Result<RowsOfScan, Error> {
+    let Rows::Locations(expected) = rows else {
         let row = backbone.features(picture)?;
-        return Ok((vec![row.clone()], row));
+        return Ok((vec![row.clone()], None, row));
     };
     let map = backbone.map(picture)?;
-    if shape.is_some_and(|shape| (shape.height(), shape.width()) != (map.height(), map.width())) {
+    let shape = MapShape::new(map.height(), map.width())?;
+    if expected.is_some_and(|expected| expected != shape) {
         return Err(Error::Scans("the backbone's map has another shape than the circuit card's"));
     }
-    Ok((map.locations().map(<[f64]>::to_vec).collect(), map.mean()))
+    Ok((map.locations().map(<[f64]>::to_vec).collect(), Some(shape), map.mean()))
 }
 
 /// A name for the files of a case: that of its file, with all that is no plain character replaced.

@@ -283,6 +283,37 @@ fn a_model_that_is_cut_in_two_scores_as_the_whole() {
 }
 
 #[test]
+fn segmented_scans_have_the_clear_twins_class_at_each_location() {
+    let clinic = Clinic::new();
+    clinic.import(&["--explain-map", "4x4", "--cohort"]);
+    let (gateway, scans, backbone) = clinic.start();
+    fs::write(scans.join("notes.txt"), "no scan").unwrap();
+    let out = gateway.path("segmented");
+    let arguments = [
+        ["--scan", scans.to_str().unwrap(), "--backbone", backbone.to_str().unwrap()],
+        // Blocks end within maps.
+        ["--out", out.to_str().unwrap(), "--block", "50"],
+        ["--background", "class 0", "--version", "1"],
+    ];
+    let arguments = [arguments.as_flattened(), &["--json"]].concat();
+    let maps = tiresias(&and(&gateway.command("segment"), &arguments)).json();
+    assert_eq!(maps.len(), 10);
+    let expected = gateway.evaluate("m", &gateway.path("calibration.npy"));
+    for (map, expected) in maps.iter().zip(expected.chunks(16)) {
+        assert_eq!((&map["height"], &map["width"]), (&4.into(), &4.into()));
+        let bytes = fs::read(map["mask"].as_str().unwrap()).unwrap();
+        let classes = bytes[bytes.len() - 32..].as_chunks().0.iter().map(|class| u16::from_le_bytes(*class));
+        let names = map["classes"].as_array().unwrap();
+        for (class, expected) in classes.zip(expected) {
+            assert_eq!(names[usize::from(class)], expected["label"]);
+        }
+        let picture = fs::read(map["picture"].as_str().unwrap()).unwrap();
+        assert_eq!(picture[16..24], [0, 0, 0, 10, 0, 0, 0, 12], "as large as the scan");
+    }
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 20);
+}
+
+#[test]
 fn canaries_lie_between_locations_of_maps_and_an_alarm_is_in_the_report() {
     let clinic = Clinic::new();
     clinic.import(&["--explain-map", "4x4"]);

@@ -27,7 +27,7 @@ impl HeatMap {
     }
 
     /// The score at a point of the scan, rows and columns from 0 to 1: between the locations' centers linearly.
-    fn at(&self, row: f64, column: f64) -> f64 {
+    pub(crate) fn at(&self, row: f64, column: f64) -> f64 {
         let place = |part: f64, length: usize| {
             let at = (part * length as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
             let below = at.floor() as usize;
@@ -76,7 +76,8 @@ pub fn colour(part: f64) -> [f64; 3] {
     [0, 1, 2].map(|channel: usize| STOPS[below][channel] * (1.0 - share) + STOPS[below + 1][channel] * share)
 }
 
-fn png(picture: &Picture, shade: impl Fn(usize, usize, [f64; 3]) -> [f64; 3]) -> Vec<u8> {
+/// The picture with each pixel shaded, as PNG.
+pub(crate) fn png(picture: &Picture, shade: impl Fn(usize, usize, [f64; 3]) -> [f64; 3]) -> Vec<u8> {
     let channels = picture.channels();
     let image = RgbImage::from_fn(picture.width() as u32, picture.height() as u32, |column, row| {
         let (row, column) = (row as usize, column as usize);

@@ -8,7 +8,7 @@
 //! 1. [`report`]: what a report tells. [`evidence`]: what the answer's receipt says. [`moment`], [`id`]: when, and under
 //!    which identifiers.
 //! 2. [`mod@html`]: one page without anything from elsewhere, for the screen, the phone and the printer.
-//! 3. [`heat`]: a class-activation map, laid over the scan.
+//! 3. [`heat`]: a class-activation map, laid over the scan. [`mask`]: the classes of a segmented one.
 //! 4. [`mod@fhir`]: FHIR R4 resources.
 //! 5. [`mod@sr`]: a DICOM structured report.
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ pub mod fhir;
 pub mod heat;
 pub mod html;
 pub mod id;
+pub mod mask;
 pub mod moment;
 pub mod report;
 pub mod sr;
@@ -33,6 +34,7 @@ pub use fhir::fhir;
 pub use heat::{HeatMap, overlay_png, picture_png};
 pub use html::html;
 pub use id::Id;
+pub use mask::{class_colour, segmented_png};
 pub use moment::Moment;
 pub use report::{Bar, Bars, Drift, ModelFacts, Outcome, Report, Review};
 pub use sr::{is_referable, sr};

@@ -4,7 +4,6 @@
 //! digests of a request's elements in their order is the leaf's `request`, and the same of the answers its `response`.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -111,7 +110,7 @@ struct Request {
 impl Alarm<'_> {
     /// Writes a new file, for its owner alone, into a directory that is made where there is none.
     pub fn keep(&self, directory: &Path) -> Result<PathBuf, Error> {
-        create_own_directory(directory)?;
+        files::create_own_directory(directory)?;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let text =
             serde_json::to_vec_pretty(&self.evidence(time)).map_err(|error| Error::Output(error.into()))?;
@@ -185,12 +184,4 @@ impl Alarm<'_> {
         };
         requests.map(request).collect()
     }
-}
-
-fn create_own_directory(directory: &Path) -> Result<(), Error> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory).map_err(files::at(directory))
 }

@@ -18,7 +18,7 @@ pub struct CohortArgs {
     /// The model's version, the newest by default
     #[arg(long, value_name = "N")]
     pub version: Option<u32>,
-    /// Features, .npy or .csv, one row a patient; read in portions, so it may be larger than the memory
+    /// Features, .npy, .csv or .parquet, one row a patient; read in portions, so it may be larger than the memory
     #[arg(long, value_name = "FILE")]
     pub features: PathBuf,
     /// The new file for the results: .csv, or .jsonl with one object a line as `infer --json` prints

@@ -1,5 +1,7 @@
 //! Features of many patients, a block at a time: the file may be larger than the memory.
 
+mod parquet;
+
 use std::{
     fs::File,
     io::{BufReader, Read, Seek as _, SeekFrom},
@@ -10,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tiresias_circuits::features::NpyLayout;
 use tiresias_keys::Digest;
 
+use self::parquet::Table;
 use crate::{Error, files, inputs::at};
 
 /// A features file that is read row after row.
@@ -25,6 +28,7 @@ pub struct Rows {
 enum Source {
     Npy { file: BufReader<File>, layout: NpyLayout },
     Csv { records: Box<csv::Reader<File>>, first: Option<csv::StringRecord> },
+    Parquet(Box<Table>),
 }
 
 impl std::fmt::Debug for Source {
@@ -32,12 +36,13 @@ impl std::fmt::Debug for Source {
         f.write_str(match self {
             Self::Npy { .. } => "Npy",
             Self::Csv { .. } => "Csv",
+            Self::Parquet(_) => "Parquet",
         })
     }
 }
 
 impl Rows {
-    /// Opens a `.npy` or `.csv` file whose rows have so many columns.
+    /// Opens a `.npy`, `.csv` or `.parquet` file whose rows have so many columns.
     pub fn open(path: &Path, columns: usize) -> Result<Self, Error> {
         let refuse = |rule| at(path)(tiresias_circuits::Error::Features(rule));
         let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
@@ -63,7 +68,15 @@ impl Rows {
                 let columns = first.len();
                 (Source::Csv { records: Box::new(records), first: Some(first) }, columns)
             }
-            _ => return Err(refuse("a features file ends in .npy or .csv")),
+            Some("parquet") => {
+                let table = Table::open(file).map_err(refuse)?;
+                if table.rows() == 0 {
+                    return Err(refuse("a table needs at least one row and one column"));
+                }
+                let width = table.width().unwrap_or(columns);
+                (Source::Parquet(Box::new(table)), width)
+            }
+            _ => return Err(refuse("a features file ends in .npy, .csv or .parquet")),
         };
         if found != columns {
             let shape =
@@ -79,6 +92,7 @@ impl Rows {
         match &self.source {
             Source::Npy { layout, .. } => Some(layout.rows),
             Source::Csv { .. } => None,
+            Source::Parquet(table) => Some(table.rows()),
         }
     }
 
@@ -119,6 +133,9 @@ impl Rows {
                 }
                 values
             }
+            Source::Parquet(table) => table
+                .next(most, columns)
+                .map_err(|rule| at(path)(tiresias_circuits::Error::Features(rule)))?,
         };
         let values: Vec<f64> = values;
         if let Some(place) = values.iter().position(|value| !value.is_finite()) {
@@ -228,7 +245,7 @@ mod tests {
             ("x.csv", &[0xff, 0xfe, b'\n'], "UTF-8"),
             ("x.npy", &cut[..cut.len() - 1], "length differs"),
             ("x.npy", b"1,2\n", "not a readable .npy"),
-            ("x.txt", b"1,2\n", "ends in .npy or .csv"),
+            ("x.txt", b"1,2\n", "ends in .npy, .csv or .parquet"),
         ] {
             let error = error(name, bytes);
             assert!(error.contains(part), "{error} lacks {part}");

@@ -1,6 +1,7 @@
 //! `tiresias cohort`: block after block of patients is encrypted and sent, and when the last answer is here, all are decrypted.
 //! While a block is at the gateway, the next one is encrypted. Neither side holds more than some blocks in memory.
 
+pub(super) mod ask;
 mod table;
 
 use std::{
@@ -10,42 +11,28 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinHandle, spawn_blocking};
 use zeroize::Zeroizing;
 
-use self::table::Table;
+use self::{
+    ask::{Facts, Ready, ask, joined},
+    table::Table,
+};
 use super::infer::{open_served, receipts::both};
 use crate::{
     Error, Model,
     cli::CohortArgs,
-    clock,
     cohort::{
-        Block, Cohort, check, decrypt,
+        Cohort, decrypt,
         rows::{self, Rows},
         spool::{Header, Spool},
     },
     evidence::{Exchange, Ledger},
     files,
     http::Connection,
-    oip, output,
+    output,
     stop::Stop,
 };
-
-/// What a run took.
-#[derive(Debug, Default)]
-struct Facts {
-    /// Patients of this run, without those that an earlier one asked for.
-    patients: u64,
-    clipped: u64,
-    far_out: u64,
-    encrypt: Duration,
-    /// From the first byte of requests to the last of their answers.
-    roundtrip: Duration,
-    evaluate_us: u64,
-    request_bytes: u64,
-    response_bytes: u64,
-    decrypt: Duration,
-}
 
 /// Runs the command.
 pub async fn run(args: &CohortArgs) -> Result<(), Error> {
@@ -145,70 +132,19 @@ impl Run<'_> {
         })
     }
 
-    /// Has one block scored. Where the gateway refuses it for now, it is encrypted afresh under a new key.
+    /// Has one block scored, and spools its answer.
     async fn ask(
         &self,
         connection: &mut Connection,
         run: &Arc<Cohort>,
-        mut ready: Ready,
+        ready: Ready,
         spool: &mut Spool,
         facts: &mut Facts,
     ) -> Result<Option<Exchange>, Error> {
-        let patients = ready.block.pending.far_out.len();
-        let plan = self.model.card().cohort().ok_or(Error::NoCohorts)?;
-        let limit = oip::maximum_response(1, plan.response_shape(patients).encoded_len());
-        let mut patience = connection.patience();
-        let (answer, body, sent, started) = loop {
-            connection.stop().check()?;
-            let body = oip::cohort_body(self.model, &ready.block.element);
-            let (started, sent) = (Instant::now(), clock::seconds());
-            match connection.infer_within(self.model, body.clone(), limit).await {
-                Ok(answer) => break (answer, body, sent, started),
-                Err(error) => patience.after(error, connection.stop()).await?,
-            }
-            let (run, values) = (Arc::clone(run), ready.values);
-            ready = joined(spawn_blocking(move || Ready::new(&run, values)).await)?;
-        };
-        let block = ready.block;
-        facts.roundtrip += started.elapsed();
-        facts.evaluate_us += answer.evaluate_us.unwrap_or_default();
-        facts.request_bytes += body.bytes.len() as u64;
-        facts.response_bytes += answer.body.len() as u64;
-        let exchange = self.ledger.map(|ledger| {
-            let exchange =
-                Exchange::of_answer(self.model, None, &[block.pending.digest], &answer, Some(sent));
-            ledger.keep(&exchange, &body.bytes, &answer.body)?;
-            Ok::<_, Error>(exchange)
-        });
-        let exchange = exchange.transpose()?;
-        let [element] = answer.elements.as_slice() else {
-            return Err(Error::AnswerCount { got: answer.elements.len(), expected: 1 });
-        };
-        check(self.model, &block.pending.digest, patients, element)?;
-        spool.add(&block.pending, element)?;
-        facts.patients += patients as u64;
-        facts.clipped += block.clipped as u64;
-        Ok(exchange)
+        let answered = ask(connection, (self.model, run), ready, self.ledger, facts).await?;
+        spool.add(&answered.pending, &answered.element)?;
+        Ok(answered.exchange)
     }
-}
-
-/// A block to be sent, and the features in it.
-struct Ready {
-    block: Block,
-    values: Zeroizing<Vec<f64>>,
-    took: Duration,
-}
-
-impl Ready {
-    fn new(run: &Cohort, values: Zeroizing<Vec<f64>>) -> Result<Self, Error> {
-        let started = Instant::now();
-        Ok(Self { block: run.encrypt(&values)?, values, took: started.elapsed() })
-    }
-}
-
-/// What another thread has done.
-fn joined<T>(done: Result<Result<T, Error>, JoinError>) -> Result<T, Error> {
-    done.map_err(|_| Error::Protocol("a block could not be encrypted"))?
 }
 
 /// A run between two blocks.

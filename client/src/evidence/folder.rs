@@ -58,11 +58,7 @@ fn id(of: &str) -> String {
 impl Folder {
     /// Makes the folder where there is none, for its owner alone.
     pub fn make(path: &Path) -> Result<Self, Error> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path).map_err(files::at(path))?;
+        files::create_own_directory(path)?;
         Ok(Self(path.to_owned()))
     }
 

@@ -20,7 +20,7 @@ pub struct CardArgs {
     ///
     /// For backbones that end in global average pooling. The rows of the calibration are then locations, whole maps one
     /// after the other.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = map_shape)]
+    #[arg(long, value_name = "HEIGHTxWIDTH")]
     pub explain_map: Option<MapShape>,
     /// Let clients have cohorts scored: thousands of patients a request, each charged as a vector. Without budgets, whoever may
     /// have cohorts may know the head
@@ -35,11 +35,4 @@ pub struct CardArgs {
     /// Leave the means and deviations of the calibration's features out of the card: clients then notice no drift
     #[arg(long)]
     pub no_drift_guard: bool,
-}
-
-fn map_shape(text: &str) -> Result<MapShape, String> {
-    let parsed = text.split_once('x').and_then(|(height, width)| {
-        Some(MapShape::new(height.parse().ok()?, width.parse().ok()?).map_err(|error| error.to_string()))
-    });
-    parsed.unwrap_or_else(|| Err("give it as HEIGHTxWIDTH, such as 7x7".into()))
 }
