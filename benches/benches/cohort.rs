@@ -5,7 +5,11 @@
 //! three of 16 bits; 6.3 MB of bodies read once, by SHA-256 and by the sums; and for each class a transform of u, two back,
 //! two products, 12 KiB of randomness, and the switch of 4,096 coefficients. The sums of masks come once a run.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    io::{Read as _, Write as _, pipe},
+    thread,
+};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tiresias_benches::cohort::Fixture;
@@ -50,6 +54,17 @@ fn around(c: &mut Criterion) {
     let bytes = block.clone().into_bytes();
     group.bench_function("decode block, with its copy", |b| {
         b.iter(|| EncryptedCohort::from_bytes(black_box(&bytes).clone(), &shape, &config));
+    });
+    // What a device behind a worker process could not do without, whatever it computes.
+    let (mut there, mut back) = (pipe().expect("a pipe"), pipe().expect("a pipe"));
+    let (frame, answer_bytes) = (bytes.clone(), answer_shape.encoded_len());
+    thread::spawn(move || {
+        let (mut frame, answer) = (frame, vec![0; answer_bytes]);
+        while there.0.read_exact(&mut frame).is_ok() && back.1.write_all(&answer).is_ok() {}
+    });
+    let mut answer = vec![0; answer_bytes];
+    group.bench_function("a worker's pipes: the block there, the answer back", |b| {
+        b.iter(|| there.1.write_all(black_box(&bytes)).and_then(|()| back.0.read_exact(&mut answer)));
     });
     let head = fixture.head();
     let masks = head.mask_sums(block.run());
