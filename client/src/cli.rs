@@ -11,6 +11,7 @@ mod fairness;
 mod files;
 mod gateway;
 mod infer;
+mod learn;
 mod review;
 mod scans;
 mod synth;
@@ -30,6 +31,7 @@ pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
+pub use learn::{CardArgs, LearnArgs, PrivacyArgs};
 pub use review::{
     CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
     ReviewCommand, ServeArgs, ShowArgs,
@@ -105,6 +107,16 @@ pub enum Command {
                           tiresias fairness [OPTIONS] --truth <COLUMN> --groups <COLUMN>... --record <FILE>"
     )]
     Fairness(FairnessArgs),
+    /// Learn a linear head from local features, for `tiresias-gateway import`
+    ///
+    /// Multinomial logistic regression with an L2 penalty, whose strength is chosen by cross-validation. Nothing leaves this
+    /// machine. Without --epsilon, the head can tell of the patients that it was learned from.
+    #[command(
+        override_usage = "tiresias learn [OPTIONS] --features <FILE> --labels <FILE> --out <FILE>\n       \
+                          tiresias learn [OPTIONS] --features <FILE> --label-column <NAME> --out <FILE>\n       \
+                          tiresias learn [OPTIONS] ... --epsilon <E> --delta <D> --bounds <FILE> --ledger <FILE>"
+    )]
+    Learn(Box<LearnArgs>),
     /// Decide what a model leaves to a human, in the record that `infer --record` writes
     ///
     /// Nothing leaves this machine. The record is sealed: its passphrase is asked for once a command.

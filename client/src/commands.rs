@@ -11,6 +11,7 @@ pub mod encrypt;
 pub mod enroll;
 pub mod fairness;
 pub mod infer;
+pub mod learn;
 mod record;
 pub mod review;
 pub mod synth;

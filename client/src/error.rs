@@ -1,9 +1,11 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
+mod learning;
 mod refusal;
 
 use std::{io, path::PathBuf};
 
+pub use learning::Learning;
 pub use refusal::Refusal;
 
 /// Why a command failed.
@@ -56,9 +58,7 @@ pub enum Error {
         source: tiresias_fairness::Error,
     },
     /// Groups are too far apart. The figures were computed and printed.
-    #[error(
-        "{alarms} differences between groups are above --threshold: see the figures, and have people look into it"
-    )]
+    #[error("{alarms} differences between groups are above --threshold: have people look at the figures")]
     FairnessAlarm {
         /// How many.
         alarms: usize,
@@ -101,6 +101,9 @@ pub enum Error {
         /// What is wrong.
         source: tiresias_synth::Error,
     },
+    /// A head that cannot be learned.
+    #[error(transparent)]
+    Learning(#[from] Learning),
     /// A table that cannot be read.
     #[error("{path}: line {line}: {reason}", path = path.display())]
     Table {
@@ -156,9 +159,7 @@ pub enum Error {
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
     /// The gateway serves another card than the pinned one.
-    #[error(
-        "the gateway serves another circuit card than --card: ask its operator why, then fetch the new card"
-    )]
+    #[error("the gateway serves another circuit card than --card: ask its operator, then fetch the new one")]
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
@@ -340,8 +341,7 @@ impl Error {
         match self {
             Self::Circuit(error) => error.code(),
             Self::Backbone(error) => error.code(),
-            Self::OtherBackbone => "other_backbone",
-            Self::BackboneFeatures { .. } => "other_backbone",
+            Self::OtherBackbone | Self::BackboneFeatures { .. } => "other_backbone",
             Self::NoMaps => "no_maps",
             Self::NoCohorts => "no_cohorts",
             Self::Scans(_) => "scans",
@@ -352,6 +352,7 @@ impl Error {
             Self::Unrecorded { .. } => "unrecorded",
             Self::About { .. } => "about",
             Self::Synth { source, .. } => source.code(),
+            Self::Learning(error) => error.code(),
             Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),
             Self::SomeReports { .. } => "some_reports",

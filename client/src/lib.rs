@@ -22,8 +22,8 @@
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
 //! 10. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
-//! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `review`, `synth`, `witness`, `demo`.
-//! 12. [`audit`]: how `audit` looks for what must not have left.
+//! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `learn`, `review`, `synth`, `witness`, `demo`.
+//! 12. [`privacy_ledger`]: how much may still be told of a clinic's patients with noise. [`audit`]: how `audit` looks for what must not have left.
 //! 13. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
@@ -49,6 +49,7 @@ mod npy;
 pub mod oip;
 pub mod output;
 pub mod passphrase;
+pub mod privacy_ledger;
 pub mod results;
 pub mod review;
 pub mod scans;

@@ -56,7 +56,8 @@ pub struct Run {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, patients: &Patients) -> Result<(), Error> {
+    /// Checks settings for patients.
+    pub fn check(&self, patients: &Patients) -> Result<(), Error> {
         if !STRENGTHS.contains(&self.strength) {
             return Err(Error::Setting("--strength: a number between 1e-6 and 1e6"));
         }

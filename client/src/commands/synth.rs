@@ -44,9 +44,9 @@ struct Class<'a> {
 pub fn run(args: &SynthArgs) -> Result<(), Error> {
     let out_labels = expect_new_files(args)?;
     let at = |source| Error::Synth { path: args.features.clone(), source };
-    let Labelled { values, names, labels } = match (&args.labels, &args.label_column) {
+    let Labelled { values, names, labels, .. } = match (&args.labels, &args.label_column) {
         (Some(labels), _) => Labelled::with_labels(&args.features, labels)?,
-        (None, Some(column)) => Labelled::with_column(&args.features, column)?,
+        (None, Some(column)) => Labelled::with_column(&args.features, column, None)?,
         (None, None) => return Err(Error::Usage("name labels with --labels or --label-column")),
     };
     let rows = Rows::with_names(values, names.len(), &labels).map_err(at)?;
