@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 
-/// An attempt succeeds about once in five; so many in a row fail once in 2^100 proofs.
-const ATTEMPTS: u32 = 400;
+/// An attempt succeeds with probability e^-0.78; so many in a row fail with probability 2^-90.
+const ATTEMPTS: u32 = 100;
 
 /// Proves that `body` is mask*secret + noise for these bits and this noise of at most 2^3, bound to `context`. Each attempt draws all
 /// masks anew; what a failed one would have said is never seen.

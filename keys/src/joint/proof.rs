@@ -24,11 +24,11 @@ pub const REPETITIONS: usize = 136;
 /// Repetitions that are answered with x and y under masks.
 pub const CHALLENGES: usize = 64;
 
-/// v is uniform in \[-2^18, 2^18).
-pub const SECRET_MASK_BITS: u32 = 18;
+/// v is uniform in \[-2^19, 2^19).
+pub const SECRET_MASK_BITS: u32 = 19;
 
-/// v' is uniform in \[-2^21, 2^21).
-pub const NOISE_MASK_BITS: u32 = 21;
+/// v' is uniform in \[-2^22, 2^22).
+pub const NOISE_MASK_BITS: u32 = 22;
 
 /// The x that is extracted from a prover is at most this.
 pub const SECRET_SLACK: u64 = 2 << SECRET_MASK_BITS;
@@ -148,10 +148,8 @@ pub fn repetition_digest(
     if let Some(negated) = negated_body {
         ring.add(&mut sum, negated);
     }
-    let bytes: Vec<u8> = sum.iter().flat_map(|word| word.to_le_bytes()).collect();
-    // Secrets are gone from here: a digest of a uniform polynomial is public.
     zeroize::Zeroize::zeroize(&mut factor);
-    Digest::of(&bytes)
+    Digest::of(&bytes(&sum))
 }
 
 /// The challenge: a hash of everything that came before it.
@@ -160,7 +158,7 @@ pub fn challenge(context: &Digest, mask: &[u64], body: &[u64], repetitions: &[Di
     let mut hash = Sha256::new_with_prefix(b"tiresias/joint-proof/v1");
     hash.update([JOINT.code()]);
     hash.update(context.as_bytes());
-    mask.iter().chain(body).for_each(|word| hash.update(word.to_le_bytes()));
+    [mask, body].iter().for_each(|polynomial| hash.update(bytes(polynomial)));
     repetitions.iter().for_each(|digest| hash.update(digest.as_bytes()));
     Digest::from_bytes(hash.finalize().into())
 }
@@ -184,6 +182,13 @@ fn pattern(challenge: &Digest) -> Vec<bool> {
     let mut asked = vec![false; REPETITIONS];
     order.iter().take(CHALLENGES).for_each(|&repetition| asked[repetition] = true);
     asked
+}
+
+/// Words, little-endian.
+fn bytes(words: &[u64]) -> Vec<u8> {
+    let mut bytes = vec![0; 8 * words.len()];
+    bytes.as_chunks_mut().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+    bytes
 }
 
 fn negate(polynomial: &[u64]) -> Vec<u64> {
