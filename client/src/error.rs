@@ -57,7 +57,7 @@ pub enum Error {
     },
     /// Groups are too far apart. The figures were computed and printed.
     #[error(
-        "{alarms} differences between groups are above --threshold: see the figures, and have people look into it"
+        "{alarms} differences between groups are above --threshold: see the figures, and have people look at it"
     )]
     FairnessAlarm {
         /// How many.
@@ -308,6 +308,9 @@ pub enum Error {
          computed again by an auditor who holds the model (tiresias-gateway replay)"
     )]
     CanaryAlarm(String),
+    /// A joint sum, or its ceremony, that did not come about.
+    #[error(transparent)]
+    Joint(#[from] crate::joint::Error),
     /// A witness could not be opened or run.
     #[error(transparent)]
     Witness(#[from] crate::witness::Error),
@@ -340,8 +343,7 @@ impl Error {
         match self {
             Self::Circuit(error) => error.code(),
             Self::Backbone(error) => error.code(),
-            Self::OtherBackbone => "other_backbone",
-            Self::BackboneFeatures { .. } => "other_backbone",
+            Self::OtherBackbone | Self::BackboneFeatures { .. } => "other_backbone",
             Self::NoMaps => "no_maps",
             Self::NoCohorts => "no_cohorts",
             Self::Scans(_) => "scans",
@@ -388,6 +390,7 @@ impl Error {
             Self::NotApproved(_) | Self::TooFewApprovals { .. } => "not_approved",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
+            Self::Joint(error) => error.code(),
             Self::Witness(error) => error.code(),
             Self::AuditFailed { .. } => "audit_failed",
             Self::Audit(_) => "audit",

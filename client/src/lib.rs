@@ -21,10 +21,11 @@
 //! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
-//! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `review`, `synth`, `witness`, `demo`.
-//! 12. [`audit`]: how `audit` looks for what must not have left.
-//! 13. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 10. [`joint`]: sums over clinics, of vectors that nobody sees; `harmony`: features of different scanners.
+//! 11. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
+//! 12. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `harmonize`, `joint`, `review`, `synth`, `witness`, `demo`.
+//! 13. [`audit`]: how `audit` looks for what must not have left.
+//! 14. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 mod about;
@@ -41,8 +42,10 @@ pub mod error;
 pub mod evidence;
 pub mod files;
 pub mod finding;
+pub mod harmony;
 pub mod http;
 pub mod inputs;
+pub mod joint;
 pub mod key_file;
 mod labelled;
 mod npy;

@@ -171,7 +171,12 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(crate) fn open(what: &'static str, bytes: &'a [u8], expected: usize, header: &[u8; 8]) -> Result<Self, Error> {
+    pub(crate) fn open(
+        what: &'static str,
+        bytes: &'a [u8],
+        expected: usize,
+        header: &[u8; 8],
+    ) -> Result<Self, Error> {
         if bytes.len() != expected {
             return Err(Error::Length { what, got: bytes.len(), expected });
         }

@@ -51,7 +51,8 @@ impl Roster {
             let is_new = before.iter().all(|other| other.name() != key.name() && !other.has_key_of(key));
             is_new && !key.is_cosigner() && key.name().len() <= 64 && key.name().chars().all(is_plain)
         };
-        let are_clinics = (LEAST..=MOST).contains(&clinics.len()) && clinics.iter().enumerate().all(is_of_its_own);
+        let are_clinics =
+            (LEAST..=MOST).contains(&clinics.len()) && clinics.iter().enumerate().all(is_of_its_own);
         let roster = Self { name, clinics };
         // Another magic, order or spacing is another text.
         if is_name && are_clinics && roster.text() == text { Ok(roster) } else { Err(RULE) }
@@ -131,7 +132,15 @@ pub(crate) mod tests {
         }
         let twice = vec![keys()[0].verifier(); 3];
         assert!(Roster::new("study", twice).is_err());
-        assert!(Roster::new("study", (0..17).map(|at| LogKey::from_seed(&format!("c{at}"), &[at; 32]).unwrap().verifier()).collect()).is_err());
+        assert!(
+            Roster::new(
+                "study",
+                (0..17)
+                    .map(|at| LogKey::from_seed(&format!("c{at}"), &[at; 32]).unwrap().verifier())
+                    .collect()
+            )
+            .is_err()
+        );
     }
 
     #[test]

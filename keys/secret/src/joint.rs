@@ -84,16 +84,15 @@ pub fn encrypt_for_joint_sum(
         return Err(tiresias_keys::Error::Joint("a submission has as many values as its plan").into());
     }
     let ring = JOINT.ring();
-    let blocks = values.chunks(JOINT.polynomial_size()).zip(0..).map(|(values, block)| {
-        let mut encoded = Zeroizing::new(plan.encode(values)?);
-        encoded.resize(JOINT.polynomial_size(), 0);
+    let mut slots = Zeroizing::new(plan.encode(values)?);
+    slots.resize(plan.blocks() * JOINT.polynomial_size(), 0);
+    let blocks = slots.chunks_exact(JOINT.polynomial_size()).zip(0..).map(|(encoded, block)| {
         let ephemeral = SecretKey::generate(JOINT)?;
-        let (sent, proof) =
-            sample(mask, &ephemeral, Role::JointMaskNoise, &block_context(context, block))?;
+        let (sent, proof) = sample(mask, &ephemeral, Role::JointMaskNoise, &block_context(context, block))?;
         let noise = SecretSeed::draw(getrandom::fill)?;
         let noise = Xof::randomness(JOINT, &noise, Role::JointBodyNoise, block, 0);
         let mut body = encrypt_zero(JOINT, &ephemeral.transformed()?, joint_key.to_vec(), noise);
-        ring.add(&mut body, &Zeroizing::new(ring.reduce(&encoded)));
+        ring.add(&mut body, &Zeroizing::new(ring.reduce(encoded)));
         Ok(JointBlock::new(sent, body, proof))
     });
     blocks.collect::<Result<_, Error>>().map(JointSubmission::new)
@@ -106,7 +105,7 @@ pub fn open_joint_sum(plan: &Plan, sum: &JointSum, shares: &[JointShare]) -> Opt
     if shares.len() != plan.clinics() || shares.iter().any(|share| share.parts().len() != plan.blocks()) {
         return None;
     }
-    let mut values = Vec::with_capacity(plan.values());
+    let mut phases = Vec::with_capacity(plan.slots());
     for (block, ((_, body), size)) in sum.blocks().iter().zip(plan.block_sizes()).enumerate() {
         let mut taken = vec![0; size * JOINT.primes().len()];
         for share in shares {
@@ -114,12 +113,10 @@ pub fn open_joint_sum(plan: &Plan, sum: &JointSum, shares: &[JointShare]) -> Opt
             JOINT.ring().add(&mut taken, part);
         }
         let body = first(body, size);
-        let phases = body.iter().zip(&taken).take(size).zip(body.iter().zip(&taken).skip(size));
-        for (low, high) in phases {
-            values.push(plan.decode(phase(low, high))?);
-        }
+        let pairs = body.iter().zip(&taken).take(size).zip(body.iter().zip(&taken).skip(size));
+        phases.extend(pairs.map(|(low, high)| phase(low, high)));
     }
-    Some(values)
+    plan.decode(&phases)
 }
 
 /// body - taken in \[0, q), from its residues modulo the two primes.

@@ -2,7 +2,9 @@
 
 use tiresias_keys::{
     Digest,
-    joint::{JOINT, Opening, Proof, REPETITIONS, RepetitionSeed, accepted, challenge, masks, repetition_digest},
+    joint::{
+        JOINT, Opening, Proof, REPETITIONS, RepetitionSeed, accepted, challenge, masks, repetition_digest,
+    },
     xof::{Role, SecretSeed, Xof},
 };
 use zeroize::Zeroizing;

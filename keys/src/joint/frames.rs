@@ -111,8 +111,7 @@ impl JointSubmission {
 
     /// Reads a frame of a submission of so many blocks. Its proofs are still to be verified.
     pub fn from_bytes(bytes: &[u8], blocks: usize) -> Result<Self, Error> {
-        let mut frame =
-            Frame::open(SUBMISSION, bytes, Self::encoded_len(blocks), &header(2, blocks))?;
+        let mut frame = Frame::open(SUBMISSION, bytes, Self::encoded_len(blocks), &header(2, blocks))?;
         let blocks = (0..blocks).map(|_| {
             let mask = unpack_polynomial(frame.take(polynomial_len())?, JOINT)?;
             let body = unpack_polynomial(frame.take(polynomial_len())?, JOINT)?;

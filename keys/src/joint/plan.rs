@@ -8,6 +8,10 @@
 //! - what a share shows beyond the sum, to anyone who is one of the clinics, is noise of at most
 //!   e*(2*N*(n^2 - 1) + n - 1) a coefficient, under a smudge of 2^smudge: all of them together are a statistical distance of
 //!   N * noise / 2^(smudge + 1).
+//!
+//! A sum too wide for t bits is taken modulo several numbers of t bits without common divisors, each an encrypted vector of its own, and
+//! follows from its remainders (Chinese remainder theorem). Digits would not do: their sums show the carries, and those tell more than the
+//! sum.
 
 use super::{JOINT, NOISE_SLACK, SECRET_SLACK};
 use crate::Error;
@@ -18,7 +22,7 @@ pub const MINIMUM_CLINICS: usize = 3;
 /// More leave no room for values.
 pub const MAXIMUM_CLINICS: usize = 16;
 
-/// The most values of one vector: 16 blocks.
+/// The most values of one vector, times the moduli that it takes: 16 blocks.
 pub const MAXIMUM_VALUES: usize = 16 * 4096;
 
 /// The least log2 of one over the statistical distance, over all coefficients of a block, for clinics that follow the protocol.
@@ -34,9 +38,14 @@ pub struct Plan {
     clinics: usize,
     values: usize,
     bound: u64,
+    /// The plaintext moduli, and how many of them are used: four of 19 bits hold what 16 clinics add up.
+    moduli: [u64; 4],
+    count: usize,
     plaintext_bits: u32,
     smudge_bits: u32,
 }
+
+const NO_ROOM: &str = "no parameters hide sums of so many clinics";
 
 impl Plan {
     /// Plans the sum of vectors of so many values by so many clinics, each value within -bound to bound. The smudge is the widest that
@@ -48,16 +57,49 @@ impl Plan {
         if !(1..=MAXIMUM_VALUES).contains(&values) {
             return Err(Error::Joint("a joint sum has 1 to 65536 values"));
         }
-        if !(1..1 << 40).contains(&bound) {
-            return Err(Error::Joint("the bound of a value is 1 to 2^40"));
+        if !(1..=1 << 58).contains(&bound) {
+            return Err(Error::Joint("the bound of a value is 1 to 2^58"));
         }
+        let empty =
+            Self { clinics, values, bound, moduli: [0; 4], count: 0, plaintext_bits: 0, smudge_bits: 0 };
         let largest = clinics as u128 * u128::from(bound);
         // -largest to largest lie in [-2^(t-1), 2^(t-1)).
-        let plaintext_bits = 129 - largest.leading_zeros();
-        let mut plan = Self { clinics, values, bound, plaintext_bits, smudge_bits: 0 };
-        plan.smudge_bits =
-            (1..=98).rev().find(|bits| plan.decodes(*bits)).ok_or(Error::Joint(TOO_WIDE))?;
-        if plan.hides(STATISTICAL_BITS) { Ok(plan) } else { Err(Error::Joint(TOO_WIDE)) }
+        let bits = 129 - largest.leading_zeros();
+        let plan = match empty.of_bits(bits) {
+            Some(plan) => Self { moduli: [1 << bits, 0, 0, 0], count: 1, ..plan },
+            None => {
+                let most = (1..bits).rev().find_map(|bits| empty.of_bits(bits));
+                most.ok_or(Error::Joint(NO_ROOM))?.with_moduli(2 * largest + 1)?
+            }
+        };
+        if plan.slots() > MAXIMUM_VALUES {
+            return Err(Error::Joint("so wide values take several ciphertexts each: at most 65536 together"));
+        }
+        Ok(plan)
+    }
+
+    /// The same with moduli of t bits and the widest smudge that leaves them room; `None` where that hides too little.
+    fn of_bits(self, plaintext_bits: u32) -> Option<Self> {
+        let mut plan = Self { plaintext_bits, ..self };
+        plan.smudge_bits = (1..=98).rev().find(|smudge| plan.decodes(*smudge))?;
+        plan.hides(STATISTICAL_BITS).then_some(plan)
+    }
+
+    /// The largest coprime moduli of t bits whose product is at least `range`.
+    fn with_moduli(mut self, range: u128) -> Result<Self, Error> {
+        let mut product = 1_u128;
+        for candidate in (1..=1_u64 << self.plaintext_bits).rev() {
+            if product >= range {
+                break;
+            }
+            if self.moduli().iter().all(|modulus| gcd(*modulus, candidate) == 1) {
+                let place = self.moduli.get_mut(self.count);
+                *place.ok_or(Error::Joint("values are too wide for sums of so many clinics"))? = candidate;
+                self.count += 1;
+                product *= u128::from(candidate);
+            }
+        }
+        Ok(self)
     }
 
     /// Whether a sum decodes, always, under smudges of so many bits.
@@ -135,7 +177,19 @@ impl Plan {
         self.bound
     }
 
-    /// Bits t of a sum's values: the plaintext is scaled by q / 2^t.
+    /// The plaintext moduli: sums are taken modulo each of them.
+    #[must_use]
+    pub fn moduli(&self) -> &[u64] {
+        self.moduli.get(..self.count).unwrap_or_default()
+    }
+
+    /// Encrypted integers of a vector: its values, for each modulus.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.values * self.count
+    }
+
+    /// Bits t of the plaintext moduli T <= 2^t; plaintexts are scaled by q / T.
     #[must_use]
     pub fn plaintext_bits(&self) -> u32 {
         self.plaintext_bits
@@ -150,37 +204,70 @@ impl Plan {
     /// Ciphertexts of a submission.
     #[must_use]
     pub fn blocks(&self) -> usize {
-        self.values.div_ceil(JOINT.polynomial_size())
+        self.slots().div_ceil(JOINT.polynomial_size())
     }
 
-    /// Values in each block, in order.
+    /// Slots in each block, in order.
     pub fn block_sizes(&self) -> impl Iterator<Item = usize> + use<> {
-        let (values, most) = (self.values, JOINT.polynomial_size());
-        (0..self.blocks()).map(move |block| most.min(values - block * most))
+        let (slots, most) = (self.slots(), JOINT.polynomial_size());
+        (0..self.blocks()).map(move |block| most.min(slots - block * most))
     }
 
-    /// The scaled residues of a block of values: round(m * q / 2^t). Errors where one is out of bounds.
+    /// A vector's slots, scaled: round(m * q / T) for each modulus T, for the m of each value that lies in \[-T/2, T/2). Errors where a value
+    /// is out of bounds.
     pub fn encode(&self, values: &[i64]) -> Result<Vec<i128>, Error> {
-        let (q, t) = (JOINT.modulus(), self.plaintext_bits);
-        let encoded = values.iter().map(|&value| {
-            if value.unsigned_abs() > self.bound {
-                return Err(Error::Joint("a value is out of the bounds of its sum"));
-            }
-            let rounded = ((u128::from(value.unsigned_abs()) * q + (1 << (t - 1))) >> t) as i128;
-            Ok(if value < 0 { -rounded } else { rounded })
+        if values.iter().any(|value| value.unsigned_abs() > self.bound) {
+            return Err(Error::Joint("a value is out of the bounds of its sum"));
+        }
+        let q = JOINT.modulus();
+        let slots = self.moduli().iter().flat_map(|&modulus| {
+            values.iter().map(move |&value| {
+                let wide = i128::from(modulus);
+                let centred = (i128::from(value) + wide / 2).rem_euclid(wide) - wide / 2;
+                let rounded =
+                    (2 * centred.unsigned_abs() * q + u128::from(modulus)) / (2 * u128::from(modulus));
+                if centred < 0 { -(rounded as i128) } else { rounded as i128 }
+            })
         });
-        encoded.collect()
+        Ok(slots.collect())
     }
 
-    /// The value of a phase in \[0, q): round(phase * 2^t / q), as a signed integer. `None` where no sum of values within bounds has it.
+    /// The values of the slots' phases, each in \[0, q): round(phase * T / q) modulo each T, and from these the sum. `None` where one is no sum
+    /// of values within bounds.
     #[must_use]
-    pub fn decode(&self, phase: u128) -> Option<i64> {
-        let (q, t) = (JOINT.modulus(), self.plaintext_bits);
-        let rounded = ((phase << t) + q / 2) / q % (1 << t);
-        let value = if rounded >> (t - 1) == 0 { rounded as i64 } else { rounded as i64 - (1 << t) };
-        (value.unsigned_abs() <= self.bound * self.clinics as u64).then_some(value)
+    pub fn decode(&self, phases: &[u128]) -> Option<Vec<i64>> {
+        let q = JOINT.modulus();
+        let remainder = |slot: usize, modulus: u64| {
+            let phase = phases.get(slot)?;
+            // A phase is below 2^100 and a modulus at most 2^26.
+            Some((phase * u128::from(modulus) + q / 2) / q % u128::from(modulus))
+        };
+        let largest = self.bound as i128 * self.clinics as i128;
+        let value = |at: usize| {
+            let (mut value, mut product) = (0_u128, 1_u128);
+            for (index, &modulus) in self.moduli().iter().enumerate() {
+                let (wide, remainder) = (u128::from(modulus), remainder(index * self.values + at, modulus)?);
+                let missing = (remainder + wide - value % wide) % wide;
+                value += product * (missing * inverse(product % wide, wide)? % wide);
+                product *= wide;
+            }
+            let signed = if value > product / 2 { value as i128 - product as i128 } else { value as i128 };
+            (-largest..=largest).contains(&signed).then_some(signed as i64)
+        };
+        (0..self.values).map(value).collect()
     }
 }
 
-const TOO_WIDE: &str = "sums of so many clinics and so wide values leave no room for smudging: at most 26 bits for 3 clinics, 19 for 16; \
-                        lower the bound, or take a coarser step";
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// 1 / value modulo a number that it has no divisor in common with (Euclid).
+fn inverse(value: u128, modulus: u128) -> Option<u128> {
+    let (mut old, mut new) = ((value as i128, 1_i128), (modulus as i128, 0_i128));
+    while new.0 != 0 {
+        let quotient = old.0 / new.0;
+        (old, new) = (new, (old.0 - quotient * new.0, old.1 - quotient * new.1));
+    }
+    (old.0 == 1).then(|| old.1.rem_euclid(modulus as i128) as u128)
+}

@@ -124,8 +124,7 @@ pub fn masks(seed: &RepetitionSeed) -> (Vec<i64>, Vec<i64>) {
 #[must_use]
 pub fn accepted(secret: &[i64], noise: &[i64]) -> bool {
     let within = |values: &[i64], limit: i64| {
-        values.len() == JOINT.polynomial_size()
-            && values.iter().all(|value| (-limit..=limit).contains(value))
+        values.len() == JOINT.polynomial_size() && values.iter().all(|value| (-limit..=limit).contains(value))
     };
     within(secret, SECRET_LIMIT) && within(noise, NOISE_LIMIT)
 }
@@ -195,8 +194,6 @@ fn negate(polynomial: &[u64]) -> Vec<u64> {
     let primes = JOINT.primes().iter();
     let parts = polynomial.chunks_exact(JOINT.polynomial_size()).zip(primes);
     parts
-        .flat_map(|(part, &prime)| {
-            part.iter().map(move |&word| (prime - word) * u64::from(word != 0))
-        })
+        .flat_map(|(part, &prime)| part.iter().map(move |&word| (prime - word) * u64::from(word != 0)))
         .collect()
 }

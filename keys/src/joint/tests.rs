@@ -10,7 +10,11 @@ fn three_clinics_have_26_bits_and_sixteen_have_19() {
         let plan = Plan::new(clinics as usize, 4096, largest / clinics).unwrap();
         assert_eq!((plan.plaintext_bits(), plan.smudge_bits()), (bits, smudge));
         assert!((40.0..42.0).contains(&plan.statistical_bits()), "{}", plan.statistical_bits());
-        assert!(Plan::new(clinics as usize, 4096, (largest + 1) / clinics + 1).is_err(), "one bit more");
+        let wider = Plan::new(clinics as usize, 4096, (largest + 1) / clinics + 1).unwrap();
+        assert_eq!((wider.moduli().len(), wider.plaintext_bits()), (2, bits), "one bit more");
+        let widest = Plan::new(clinics as usize, 1, 1 << 58).unwrap();
+        let product: u128 = widest.moduli().iter().map(|modulus| u128::from(*modulus)).product();
+        assert!(product > u128::from(2 * clinics) << 58);
     }
 }
 
@@ -52,9 +56,15 @@ fn bounds_are_sums_of_their_terms() {
 
 #[test]
 fn plans_that_cannot_be_are_refused() {
-    for (clinics, values, bound) in
-        [(2, 1, 1), (17, 1, 1), (3, 0, 1), (3, MAXIMUM_VALUES + 1, 1), (3, 1, 0), (3, 1, 1 << 40), (3, 1, 1 << 26)]
-    {
+    for (clinics, values, bound) in [
+        (2, 1, 1),
+        (17, 1, 1),
+        (3, 0, 1),
+        (3, MAXIMUM_VALUES + 1, 1),
+        (3, 1, 0),
+        (3, 1, (1 << 58) + 1),
+        (3, MAXIMUM_VALUES / 2, 1 << 52),
+    ] {
         assert!(matches!(Plan::new(clinics, values, bound), Err(Error::Joint(_))));
     }
     let plan = Plan::new(3, MAXIMUM_VALUES, 1).unwrap();
@@ -67,15 +77,19 @@ fn rounding_is_exact_up_to_the_bound() {
     let plan = Plan::new(3, 1, (1 << 25) / 3).unwrap();
     let q = JOINT.modulus() as i128;
     let most = (plan.noise() + (3 << plan.smudge_bits()) + 2) as i128;
-    for value in [0, 1, -1, 12_345, (1 << 25) / 3, -(1 << 25) / 3] {
-        let encoded = plan.encode(&[value]).unwrap()[0];
-        for noise in [0, most, -most] {
-            // Three clinics' encodings, each rounded.
-            let phase = (3 * encoded + noise).rem_euclid(q) as u128;
-            assert_eq!(plan.decode(phase), Some(3 * value));
+    let wide = Plan::new(3, 1, 1 << 58).unwrap();
+    for (plan, largest) in [(plan, (1 << 25) / 3), (wide, 1 << 58)] {
+        for value in [0, 1, -1, 12_345, largest, -largest] {
+            let encoded = plan.encode(&[value]).unwrap();
+            for noise in [0, most, -most] {
+                // Three clinics' encodings, each rounded.
+                let phase = |slot: &i128| (3 * slot + noise).rem_euclid(q) as u128;
+                let phases: Vec<u128> = encoded.iter().map(phase).collect();
+                assert_eq!(plan.decode(&phases), Some(vec![3 * value]));
+            }
         }
     }
-    assert_eq!(plan.decode(JOINT.modulus() / 2), None, "no sum of values within bounds");
+    assert_eq!(plan.decode(&[JOINT.modulus() / 2]), None, "no sum of values within bounds");
 }
 
 #[test]
@@ -98,7 +112,10 @@ fn challenges_ask_for_64_repetitions_of_136() {
 #[test]
 fn frames_have_one_form() {
     let polynomial = |salt: u64| -> Vec<u64> {
-        (0..8192).map(|at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ salt) >> 15).map(|word| word % JOINT.primes()[1]).collect()
+        (0..8192)
+            .map(|at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ salt) >> 15)
+            .map(|word| word % JOINT.primes()[1])
+            .collect()
     };
     let opening = |salt: i64| {
         Opening::new(
@@ -124,7 +141,8 @@ fn frames_have_one_form() {
     let plan = Plan::new(3, 5, 1).unwrap();
     let opened = JointShare::new(vec![polynomial(5)[..10].to_vec()]);
     assert_eq!(JointShare::from_bytes(&opened.to_bytes(), &plan).as_ref(), Ok(&opened));
-    let golden = [&bytes, &frame, &sum.to_bytes(), &opened.to_bytes()].map(|bytes| Digest::of(bytes).to_string());
+    let golden =
+        [&bytes, &frame, &sum.to_bytes(), &opened.to_bytes()].map(|bytes| Digest::of(bytes).to_string());
     assert_eq!(golden, GOLDEN);
 
     assert!(matches!(JointKeyShare::from_bytes(&frame), Err(Error::Length { .. })));

@@ -10,7 +10,7 @@ const MAGIC: &str = "tiresias/joint-message/v1";
 const LIST_MAGIC: &str = "tiresias/joint-list/v1";
 
 /// The most bytes of a message's note.
-pub const MAXIMUM_NOTE_BYTES: usize = 4 << 10;
+pub(super) const MAXIMUM_NOTE_BYTES: usize = 4 << 10;
 
 const fn malformed(rule: &'static str) -> Error {
     Error::Malformed { what: "joint message", rule }
@@ -39,8 +39,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Seed, Self::Commit, Self::Open, Self::Agree, Self::Submit, Self::Share];
+    pub const ALL: [Self; 6] = [Self::Seed, Self::Commit, Self::Open, Self::Agree, Self::Submit, Self::Share];
 
     /// The word for it.
     #[must_use]

@@ -88,6 +88,24 @@ fn sums_are_exact_at_their_bounds_and_over_several_blocks() {
     assert!(wrong.iter().zip(&total).filter(|(wrong, total)| wrong == total).count() < 10);
 }
 
+/// What one modulus cannot hold is taken modulo several, and nothing of carries shows.
+#[test]
+fn wide_values_are_summed_modulo_several_numbers() {
+    let three = clinics(3);
+    let bound = 1 << 52;
+    let plan = Plan::new(3, 4, bound).unwrap();
+    assert_eq!((plan.moduli().len(), plan.slots()), (3, 12));
+    let vectors = [
+        vec![bound as i64, -1, 7, 0],
+        vec![bound as i64, 1 - (1 << 52), 1 << 40, 0],
+        vec![bound as i64, 0, -(1 << 51), 0],
+    ];
+    let total: Vec<i64> = (0..4).map(|at| vectors.iter().map(|vector| vector[at]).sum()).collect();
+    let sum = sum(&three, &plan, &vectors);
+    let shares = shares(&three, &plan, &sum);
+    assert_eq!(open_joint_sum(&plan, &sum, &shares), Some(total));
+}
+
 #[test]
 fn noise_stays_far_within_its_bound() {
     let three = clinics(3);
