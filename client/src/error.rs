@@ -56,9 +56,7 @@ pub enum Error {
         source: tiresias_fairness::Error,
     },
     /// Groups are too far apart. The figures were computed and printed.
-    #[error(
-        "{alarms} differences between groups are above --threshold: see the figures, and have people look at it"
-    )]
+    #[error("{alarms} differences between groups are above --threshold: have people look at the figures")]
     FairnessAlarm {
         /// How many.
         alarms: usize,
@@ -156,9 +154,7 @@ pub enum Error {
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
     /// The gateway serves another card than the pinned one.
-    #[error(
-        "the gateway serves another circuit card than --card: ask its operator why, then fetch the new card"
-    )]
+    #[error("the gateway serves another card than --card: ask its operator why, then fetch the new card")]
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(

@@ -8,7 +8,7 @@
 //! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
 //! request depends on one), it sends no request for inference twice once a byte of it was written, it accepts no
 //! parameters from a card that it does not recompute, and it writes a secret key nowhere but into the state file of
-//! `encrypt`, the spool of `cohort` and the key file that `enroll` was asked to make.
+//! `encrypt`, the spool of `cohort`, the key file that `enroll` was asked to make and the state directory of `joint`.
 //!
 //! Modules in reading order:
 //!

@@ -92,6 +92,24 @@ impl JointBlock {
     pub fn new(mask: Vec<u64>, body: Vec<u64>, proof: Proof) -> Self {
         Self { mask, body, proof }
     }
+
+    /// The polynomial a*u + e1.
+    #[must_use]
+    pub fn mask(&self) -> &[u64] {
+        &self.mask
+    }
+
+    /// The polynomial b*u + e2 + encode(m).
+    #[must_use]
+    pub fn body(&self) -> &[u64] {
+        &self.body
+    }
+
+    /// The proof of the mask.
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
 }
 
 /// What one clinic hands in for one sum.
@@ -105,6 +123,12 @@ impl JointSubmission {
     #[must_use]
     pub fn new(blocks: Vec<JointBlock>) -> Self {
         Self { blocks }
+    }
+
+    /// Its blocks.
+    #[must_use]
+    pub fn blocks(&self) -> &[JointBlock] {
+        &self.blocks
     }
 
     /// Whether every block's mask is a*u + e1 with short u and e1 that its clinic knows.

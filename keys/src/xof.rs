@@ -57,8 +57,6 @@ pub enum Role {
     JointBodyNoise = 20,
     /// The smudge on a clinic's share of an opening, one stream a block.
     JointSmudge = 21,
-    /// A clinic's secret u in a submission, one stream a block.
-    JointEphemeral = 22,
     /// The seeds of a proof's repetitions, one stream an attempt.
     JointSeeds = 23,
 }

@@ -124,7 +124,14 @@ impl Board {
                 };
                 let signed = self.verify(&place, clinic, &bytes)?;
                 if signed.message.before != *before {
-                    let rule = "it rests on other messages than those that are shown here: it, or the gateway, shows clinics different ones";
+                    let rule = match step {
+                        Step::Submit => {
+                            "it sums something else: another label, number of values or bound, or under another ceremony"
+                        }
+                        _ => {
+                            "it rests on other messages than those shown here: it, or the gateway, shows clinics different ones"
+                        }
+                    };
                     return Err(Error::Cheat { clinic: self.name(clinic), step, rule }.into());
                 }
                 found[clinic] = Some(signed);

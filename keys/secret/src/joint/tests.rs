@@ -190,6 +190,77 @@ fn a_mask_that_would_draw_secrets_out_of_shares_has_no_proof() {
     assert!(!joint::accepted(&[0; 4096], &noise));
 }
 
+/// The gateway and clinic 2 together hold all ciphertexts, all shares that were given, and the secret of clinic 2. They know the total, and so
+/// the sum of the other two. They try for more: a single ciphertext or a subset with these shares, with their own secret, with both.
+#[test]
+fn a_gateway_and_one_clinic_learn_nothing_but_the_sum_of_the_other_two() {
+    let three = clinics(3);
+    let plan = Plan::new(3, 512, 1000).unwrap();
+    let vector = |salt: i64| -> Vec<i64> { (0..512).map(|at| (at * 7919 * salt) % 1001).collect() };
+    let vectors = [vector(3), vector(-5), vector(11)];
+    let submissions: Vec<JointSubmission> = vectors
+        .iter()
+        .enumerate()
+        .map(|(at, values)| {
+            encrypt_for_joint_sum(&plan, &three.mask, &three.key, values, &context(at)).unwrap()
+        })
+        .collect();
+    let of = |clinics: &[usize]| JointSum::new(&plan, clinics.iter().map(|&at| &submissions[at]));
+    let sum = of(&[0, 1, 2]);
+    let shares = shares(&three, &plan, &sum);
+    let total = open_joint_sum(&plan, &sum, &shares).unwrap();
+    let others: Vec<i64> = total.iter().zip(&vectors[2]).map(|(total, own)| total - own).collect();
+    assert!(others.iter().zip(vectors[0].iter().zip(&vectors[1])).all(|(sum, (a, b))| *sum == a + b));
+
+    let own = |sum: &JointSum| three.secrets[2].share(&plan, sum).unwrap();
+    let nothing = || JointShare::new(vec![vec![0; 1024]]);
+    for subset in [&[0][..], &[1], &[0, 1], &[0, 2], &[1, 2], &[0, 0, 1], &[0, 1, 2, 2]] {
+        let target = of(subset);
+        let expected: Vec<i64> =
+            (0..512).map(|at| subset.iter().map(|&clinic| vectors[clinic][at]).sum()).collect();
+        for attempt in [
+            shares.clone(),
+            vec![shares[0].clone(), shares[1].clone(), own(&target)],
+            vec![own(&target), own(&target), own(&target)],
+            vec![own(&target), nothing(), nothing()],
+            vec![nothing(), nothing(), nothing()],
+        ] {
+            // A modulus of 2^12 is hit by chance once in 4096.
+            let phases = open_phases(&plan, &target, &attempt);
+            let hits = phases
+                .iter()
+                .zip(&expected)
+                .filter(|(found, value)| **found == value.rem_euclid(1 << 12))
+                .count();
+            assert!(hits < 10, "{subset:?}: {hits}");
+        }
+    }
+    // What is left of a phase behind the total is smudge: 2^40 times the noise that it hides, and more.
+    let q = JOINT.modulus();
+    let phases = raw_phases(&sum, &shares);
+    let smudge = phases.iter().zip(&total).map(|(phase, total)| {
+        let plain = ((i128::from(*total) * (q >> 13) as i128).rem_euclid(q as i128)) as u128;
+        let off = (phase + q - plain) % q;
+        off.min(q - off)
+    });
+    assert!(smudge.max().unwrap() > plan.noise() << 40);
+}
+
+/// All phases, also of what is no sum within bounds.
+fn raw_phases(sum: &JointSum, shares: &[JointShare]) -> Vec<u128> {
+    let mut taken = vec![0; 1024];
+    shares.iter().for_each(|share| JOINT.ring().add(&mut taken, &share.parts()[0]));
+    let body = first(&sum.blocks()[0].1, 512);
+    (0..512).map(|at| phase((&body[at], &taken[at]), (&body[512 + at], &taken[512 + at]))).collect()
+}
+
+/// Values modulo 2^12 as they decode, whatever they are.
+fn open_phases(plan: &Plan, sum: &JointSum, shares: &[JointShare]) -> Vec<i64> {
+    assert_eq!(plan.moduli(), [1 << 13]);
+    let q = JOINT.modulus();
+    raw_phases(sum, shares).iter().map(|phase| (((phase << 13) + q / 2) / q % (1 << 12)) as i64).collect()
+}
+
 #[test]
 fn values_out_of_bounds_and_vectors_of_other_lengths_are_refused() {
     let three = clinics(3);
