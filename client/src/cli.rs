@@ -10,7 +10,9 @@ mod evidence;
 mod fairness;
 mod files;
 mod gateway;
+mod harmonize;
 mod infer;
+mod joint;
 mod learn;
 mod review;
 mod scans;
@@ -30,7 +32,9 @@ pub use evidence::{EvidenceArgs, TrustArgs};
 pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
+pub use harmonize::HarmonizeArgs;
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
+pub use joint::{JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, RosterArgs};
 pub use learn::{CardArgs, LearnArgs, PrivacyArgs};
 pub use review::{
     CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
@@ -99,7 +103,7 @@ pub enum Command {
     Backbone(BackboneArgs),
     /// Measure how alike a model treats groups of patients, from a table of its decisions
     ///
-    /// Nothing leaves this machine. Exit code 3 says that the figures were computed and that a difference is above
+    /// Nothing leaves this machine, but with --joint encrypted counts, of which only the totals of all clinics are opened. Exit code 3 says that the figures were computed and that a difference is above
     /// --threshold.
     #[command(
         override_usage = "tiresias fairness [OPTIONS] --truth <COLUMN> --prediction <COLUMN> --groups <COLUMN>... <DATA>\n       \
@@ -107,6 +111,11 @@ pub enum Command {
                           tiresias fairness [OPTIONS] --truth <COLUMN> --groups <COLUMN>... --record <FILE>"
     )]
     Fairness(FairnessArgs),
+    /// Bring features of different scanners to one mean and spread, by sums that nobody sees but as totals
+    Harmonize(Box<HarmonizeArgs>),
+    /// Add up numbers with other clinics, so that nobody sees any but the totals
+    #[command(subcommand)]
+    Joint(JointCommand),
     /// Learn a linear head from local features, for `tiresias-gateway import`
     ///
     /// Multinomial logistic regression with an L2 penalty, whose strength is chosen by cross-validation. Nothing leaves this

@@ -93,15 +93,7 @@ pub enum Error {
         /// How many.
         inputs: usize,
     },
-    /// Patients that cannot be made.
-    #[error("{path}: {source}", path = path.display())]
-    Synth {
-        /// The file that is to blame.
-        path: PathBuf,
-        /// What is wrong.
-        source: tiresias_synth::Error,
-    },
-    /// A head that cannot be learned.
+    /// Patients that cannot be made, or a head that cannot be learned.
     #[error(transparent)]
     Learning(#[from] Learning),
     /// A table that cannot be read.
@@ -159,7 +151,7 @@ pub enum Error {
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
     /// The gateway serves another card than the pinned one.
-    #[error("the gateway serves another circuit card than --card: ask its operator, then fetch the new one")]
+    #[error("the gateway serves another card than --card: ask its operator why, then fetch the new card")]
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
@@ -309,6 +301,9 @@ pub enum Error {
          computed again by an auditor who holds the model (tiresias-gateway replay)"
     )]
     CanaryAlarm(String),
+    /// A joint sum, or its ceremony, that did not come about.
+    #[error(transparent)]
+    Joint(#[from] crate::joint::Error),
     /// A witness could not be opened or run.
     #[error(transparent)]
     Witness(#[from] crate::witness::Error),
@@ -351,7 +346,6 @@ impl Error {
             Self::Record { source, .. } => source.code(),
             Self::Unrecorded { .. } => "unrecorded",
             Self::About { .. } => "about",
-            Self::Synth { source, .. } => source.code(),
             Self::Learning(error) => error.code(),
             Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),
@@ -389,6 +383,7 @@ impl Error {
             Self::NotApproved(_) | Self::TooFewApprovals { .. } => "not_approved",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
+            Self::Joint(error) => error.code(),
             Self::Witness(error) => error.code(),
             Self::AuditFailed { .. } => "audit_failed",
             Self::Audit(_) => "audit",

@@ -17,7 +17,8 @@
 //! 7. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
 //! 8. [`evaluation_key`]: what a gateway needs to bootstrap.
 //! 9. [`cohort`]: blocks of patients, a feature a ciphertext.
-//! 10. [`codec`]: their bytes, decoded against an expected shape.
+//! 10. [`joint`]: sums over clinics, under a key that none holds alone.
+//! 11. [`codec`]: their bytes, decoded against an expected shape.
 #![forbid(unsafe_code)]
 
 pub mod bits;
@@ -28,6 +29,7 @@ pub mod cohort;
 mod error;
 pub mod evaluation_key;
 pub mod id;
+pub mod joint;
 pub mod parameters;
 pub mod ring;
 pub mod xof;

@@ -145,7 +145,7 @@ fn learn_privately(args: &LearnArgs, patients: &Patients, epsilon: f64) -> Resul
         return Err(Error::Usage("--epsilon needs --delta, --bounds and --ledger"));
     };
     let at = |source| Learning::Patients { path: args.features.clone(), source };
-    let at_bounds = |source| Error::Synth { path: bounds_path.clone(), source };
+    let at_bounds = |source| Error::from(Learning::Synth { path: bounds_path.clone(), source });
     let bounds = Bounds::new(labelled::bounds(bounds_path)?).map_err(at_bounds)?;
     let rows = patients.rows();
     if bounds.as_slice().len() != rows.columns() {

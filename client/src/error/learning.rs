@@ -1,11 +1,19 @@
-//! Why no head is learned, or nothing may be told of patients any more.
+//! Why no patients are made, no head is learned, or nothing may be told of patients any more.
 
 use std::path::PathBuf;
 
-/// Why no head is learned.
+/// Why no patients are made or no head is learned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Learning {
+    /// Patients that cannot be made.
+    #[error("{path}: {source}", path = path.display())]
+    Synth {
+        /// The file that is to blame.
+        path: PathBuf,
+        /// What is wrong.
+        source: tiresias_synth::Error,
+    },
     /// Patients or settings that no head can be learned with.
     #[error("{path}: {source}", path = path.display())]
     Patients {
@@ -65,6 +73,7 @@ impl Learning {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Synth { source, .. } => source.code(),
             Self::Patients { source, .. } | Self::Round(source) => source.code(),
             Self::Card(_) => "bad_model_card",
             Self::Ledger { .. } => "bad_privacy_ledger",
