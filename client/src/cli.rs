@@ -10,7 +10,10 @@ mod evidence;
 mod fairness;
 mod files;
 mod gateway;
+mod harmonize;
 mod infer;
+mod joint;
+mod learn;
 mod review;
 mod scans;
 mod segment;
@@ -30,7 +33,10 @@ pub use evidence::{EvidenceArgs, TrustArgs};
 pub use fairness::FairnessArgs;
 pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
+pub use harmonize::HarmonizeArgs;
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
+pub use joint::{JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, RosterArgs};
+pub use learn::{CardArgs, LearnArgs, PrivacyArgs};
 pub use review::{
     CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
     ReviewCommand, ServeArgs, ShowArgs,
@@ -108,7 +114,7 @@ pub enum Command {
     Backbone(BackboneArgs),
     /// Measure how alike a model treats groups of patients, from a table of its decisions
     ///
-    /// Nothing leaves this machine. Exit code 3 says that the figures were computed and that a difference is above
+    /// Nothing leaves this machine, but with --joint encrypted counts, of which only the totals of all clinics are opened. Exit code 3 says that the figures were computed and that a difference is above
     /// --threshold.
     #[command(
         override_usage = "tiresias fairness [OPTIONS] --truth <COLUMN> --prediction <COLUMN> --groups <COLUMN>... <DATA>\n       \
@@ -116,6 +122,21 @@ pub enum Command {
                           tiresias fairness [OPTIONS] --truth <COLUMN> --groups <COLUMN>... --record <FILE>"
     )]
     Fairness(FairnessArgs),
+    /// Bring features of different scanners to one mean and spread, by sums that nobody sees but as totals
+    Harmonize(Box<HarmonizeArgs>),
+    /// Add up numbers with other clinics, so that nobody sees any but the totals
+    #[command(subcommand)]
+    Joint(JointCommand),
+    /// Learn a linear head from local features, for `tiresias-gateway import`
+    ///
+    /// Multinomial logistic regression with an L2 penalty, whose strength is chosen by cross-validation. Nothing leaves this
+    /// machine. Without --epsilon, the head can tell of the patients that it was learned from.
+    #[command(
+        override_usage = "tiresias learn [OPTIONS] --features <FILE> --labels <FILE> --out <FILE>\n       \
+                          tiresias learn [OPTIONS] --features <FILE> --label-column <NAME> --out <FILE>\n       \
+                          tiresias learn [OPTIONS] ... --epsilon <E> --delta <D> --bounds <FILE> --ledger <FILE>"
+    )]
+    Learn(Box<LearnArgs>),
     /// Decide what a model leaves to a human, in the record that `infer --record` writes
     ///
     /// Nothing leaves this machine. The record is sealed: its passphrase is asked for once a command.

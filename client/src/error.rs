@@ -1,9 +1,11 @@
 //! What can go wrong on the clinic's side. Each error has a stable code for scripts.
 
+mod learning;
 mod refusal;
 
 use std::{io, path::PathBuf};
 
+pub use learning::Learning;
 pub use refusal::Refusal;
 
 /// Why a command failed.
@@ -56,9 +58,7 @@ pub enum Error {
         source: tiresias_fairness::Error,
     },
     /// Groups are too far apart. The figures were computed and printed.
-    #[error(
-        "{alarms} differences between groups are above --threshold: see the figures, and have people look into it"
-    )]
+    #[error("{alarms} differences between groups are above --threshold: have people look at the figures")]
     FairnessAlarm {
         /// How many.
         alarms: usize,
@@ -93,14 +93,9 @@ pub enum Error {
         /// How many.
         inputs: usize,
     },
-    /// Patients that cannot be made.
-    #[error("{path}: {source}", path = path.display())]
-    Synth {
-        /// The file that is to blame.
-        path: PathBuf,
-        /// What is wrong.
-        source: tiresias_synth::Error,
-    },
+    /// Patients that cannot be made, or a head that cannot be learned.
+    #[error(transparent)]
+    Learning(#[from] Learning),
     /// A table that cannot be read.
     #[error("{path}: line {line}: {reason}", path = path.display())]
     Table {
@@ -156,9 +151,7 @@ pub enum Error {
     #[error("the circuit card's bytes do not have the id that the gateway announced")]
     CardId,
     /// The gateway serves another card than the pinned one.
-    #[error(
-        "the gateway serves another circuit card than --card: ask its operator why, then fetch the new card"
-    )]
+    #[error("the gateway serves another card than --card: ask its operator why, then fetch the new card")]
     OtherCard,
     /// The gateway replaced a model whose version was named.
     #[error(
@@ -308,6 +301,9 @@ pub enum Error {
          computed again by an auditor who holds the model (tiresias-gateway replay)"
     )]
     CanaryAlarm(String),
+    /// A joint sum, or its ceremony, that did not come about.
+    #[error(transparent)]
+    Joint(#[from] crate::joint::Error),
     /// A witness could not be opened or run.
     #[error(transparent)]
     Witness(#[from] crate::witness::Error),
@@ -340,8 +336,7 @@ impl Error {
         match self {
             Self::Circuit(error) => error.code(),
             Self::Backbone(error) => error.code(),
-            Self::OtherBackbone => "other_backbone",
-            Self::BackboneFeatures { .. } => "other_backbone",
+            Self::OtherBackbone | Self::BackboneFeatures { .. } => "other_backbone",
             Self::NoMaps => "no_maps",
             Self::NoCohorts => "no_cohorts",
             Self::Scans(_) => "scans",
@@ -351,7 +346,7 @@ impl Error {
             Self::Record { source, .. } => source.code(),
             Self::Unrecorded { .. } => "unrecorded",
             Self::About { .. } => "about",
-            Self::Synth { source, .. } => source.code(),
+            Self::Learning(error) => error.code(),
             Self::Table { .. } => "bad_table",
             Self::Report(error) => error.code(),
             Self::SomeReports { .. } => "some_reports",
@@ -388,6 +383,7 @@ impl Error {
             Self::NotApproved(_) | Self::TooFewApprovals { .. } => "not_approved",
             Self::Canaries { .. } => "canaries",
             Self::CanaryAlarm(_) => "canary_alarm",
+            Self::Joint(error) => error.code(),
             Self::Witness(error) => error.code(),
             Self::AuditFailed { .. } => "audit_failed",
             Self::Audit(_) => "audit",

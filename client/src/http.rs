@@ -6,6 +6,7 @@
 
 mod dial;
 mod exchange;
+mod joint;
 pub mod keys;
 mod log;
 mod patience;

@@ -21,6 +21,8 @@ pub(crate) struct Labelled {
     pub(crate) names: Vec<String>,
     /// The class of each row.
     pub(crate) labels: Vec<String>,
+    /// The group of each row, where groups were asked for.
+    pub(crate) groups: Option<Vec<String>>,
 }
 
 impl Labelled {
@@ -31,28 +33,18 @@ impl Labelled {
         let names = header(features, &bytes)
             .unwrap_or_else(|| (1..=table.columns()).map(|at| format!("feature_{at}")).collect());
         drop(bytes);
-        let records = Records::read(labels)?;
-        // The first line is a header where there is one more than rows.
-        let is_first_header = records.lines.len() == table.rows() + 1;
-        let mut found = Vec::with_capacity(table.rows());
-        for (line, record) in &records.lines[usize::from(is_first_header)..] {
-            match &record[..] {
-                [label] if !label.is_empty() => found.push(label.clone()),
-                [_] => return Err(records.wrong(*line, EMPTY_LABEL)),
-                _ => return Err(records.wrong(*line, "one label is expected")),
-            }
-        }
-        if found.len() != table.rows() {
-            let last = records.lines.last().map_or(1, |(line, _)| *line);
-            let reason =
-                "there must be as many labels as rows of features, one on each line, perhaps below a header";
-            return Err(records.wrong(last, reason));
-        }
-        Ok(Self { values: table.iter().flatten().copied().collect(), names, labels: found })
+        let labels = one_a_row(labels, table.rows())?;
+        Ok(Self { values: table.iter().flatten().copied().collect(), names, labels, groups: None })
     }
 
-    /// Reads a .csv with a header, one of whose columns has the labels.
-    pub(crate) fn with_column(features: &Path, column: &str) -> Result<Self, Error> {
+    /// The same with the group of each row, from a file like that of labels.
+    pub(crate) fn in_groups(self, groups: &Path) -> Result<Self, Error> {
+        let groups = one_a_row(groups, self.labels.len())?;
+        Ok(Self { groups: Some(groups), ..self })
+    }
+
+    /// Reads a .csv with a header, one of whose columns has the labels, and perhaps another one groups.
+    pub(crate) fn with_column(features: &Path, column: &str, groups: Option<&str>) -> Result<Self, Error> {
         if !is_csv(features) {
             return Err(Error::Usage("--label-column: the features must be a .csv with a header"));
         }
@@ -66,49 +58,94 @@ impl Labelled {
             inputs::at(features)(tiresias_circuits::Error::Features(RULE))
         };
         let header = records.next().transpose().map_err(broken)?.unwrap_or_default();
-        let mut places = (0..header.len()).filter(|&at| &header[at] == column);
-        let at = places
-            .next()
-            .ok_or_else(|| wrong(1, "--label-column names a column that the header does not have"))?;
-        if places.next().is_some() {
-            return Err(wrong(1, "--label-column names a column that stands twice in the header"));
+        let find = |column: &str, rules: [&'static str; 2]| {
+            let mut places = (0..header.len()).filter(|&at| &header[at] == column);
+            match (places.next(), places.next()) {
+                (Some(at), None) => Ok(at),
+                (found, _) => Err(wrong(1, rules[usize::from(found.is_some())])),
+            }
+        };
+        let at = find(
+            column,
+            [
+                "--label-column names a column that the header does not have",
+                "--label-column names a column that stands twice in the header",
+            ],
+        )?;
+        let group_rules = [
+            "--group-column names a column that the header does not have",
+            "--group-column names a column that stands twice in the header",
+        ];
+        let group_at = groups.map(|column| find(column, group_rules)).transpose()?;
+        if group_at == Some(at) {
+            return Err(wrong(1, "--group-column must name another column than --label-column"));
         }
-        if header.len() < 2 {
+        let is_text = |place: usize| place == at || Some(place) == group_at;
+        if (0..header.len()).all(is_text) {
             return Err(wrong(1, "there must be a feature beside the labels"));
         }
-        // The reader of features takes numbers alone: it gets a 0 for each label, and a header that has no number.
+        // The reader of features takes numbers alone: it gets a 0 for each label and group, and a header that has no number.
         let mut writer = csv::Writer::from_writer(Vec::with_capacity(bytes.len()));
         let mut write =
             |fields: Vec<&str>| writer.write_record(fields).map_err(|_| wrong(1, "cannot be copied"));
         write(vec!["x"; header.len()])?;
-        let mut labels = Vec::new();
+        let (mut labels, mut groups) = (Vec::new(), Vec::new());
         for record in records {
             let record = record.map_err(broken)?;
-            if record[at].is_empty() {
-                return Err(wrong(record.position().map_or(0, csv::Position::line), EMPTY_LABEL));
+            for (at, texts, rule) in
+                [(Some(at), &mut labels, EMPTY_LABEL), (group_at, &mut groups, EMPTY_GROUP)]
+            {
+                match at.map(|at| &record[at]) {
+                    Some("") => return Err(wrong(record.position().map_or(0, csv::Position::line), rule)),
+                    Some(text) => texts.push(text.to_owned()),
+                    None => {}
+                }
             }
-            labels.push(record[at].to_owned());
             write(
                 record
                     .iter()
                     .enumerate()
-                    .map(|(place, field)| if place == at { "0" } else { field })
+                    .map(|(place, field)| if is_text(place) { "0" } else { field })
                     .collect(),
             )?;
         }
         let copy = writer.into_inner().map_err(|_| wrong(1, "cannot be copied"))?;
         let table = Features::from_csv(&copy).map_err(inputs::at(features))?;
-        let but = |place: usize| place != at;
-        let values = table.iter().flat_map(|row| row.iter().enumerate().filter(|(place, _)| but(*place)));
-        let names = header.iter().enumerate().filter(|(place, _)| but(*place));
+        let values =
+            table.iter().flat_map(|row| row.iter().enumerate().filter(|(place, _)| !is_text(*place)));
+        let names = header.iter().enumerate().filter(|(place, _)| !is_text(*place));
         Ok(Self {
             values: values.map(|(_, value)| *value).collect(),
             names: names.map(|(_, name)| name.to_owned()).collect(),
             labels,
+            groups: group_at.map(|_| groups),
         })
     }
 }
 
+/// One text for each row, perhaps below a header.
+fn one_a_row(path: &Path, rows: usize) -> Result<Vec<String>, Error> {
+    let records = Records::read(path)?;
+    // The first line is a header where there is one more than rows.
+    let is_first_header = records.lines.len() == rows + 1;
+    let mut found = Vec::with_capacity(rows);
+    for (line, record) in &records.lines[usize::from(is_first_header)..] {
+        match &record[..] {
+            [label] if !label.is_empty() => found.push(label.clone()),
+            [_] => return Err(records.wrong(*line, EMPTY_LABEL)),
+            _ => return Err(records.wrong(*line, "one label is expected")),
+        }
+    }
+    if found.len() != rows {
+        let last = records.lines.last().map_or(1, |(line, _)| *line);
+        let reason =
+            "there must be as many labels as rows of features, one on each line, perhaps below a header";
+        return Err(records.wrong(last, reason));
+    }
+    Ok(found)
+}
+
+const EMPTY_GROUP: &str = "the group is empty: fill it in or leave the row out";
 const EMPTY_LABEL: &str = "the label is empty: fill it in or leave the row out";
 
 /// Whether a file is a .csv by its name.

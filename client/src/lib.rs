@@ -8,7 +8,7 @@
 //! What this crate never does: it sends nothing that derives from a decryption (no retry, code or timing of a
 //! request depends on one), it sends no request for inference twice once a byte of it was written, it accepts no
 //! parameters from a card that it does not recompute, and it writes a secret key nowhere but into the state file of
-//! `encrypt`, the spool of `cohort` and the key file that `enroll` was asked to make.
+//! `encrypt`, the spool of `cohort`, the key file that `enroll` was asked to make and the state directory of `joint`.
 //!
 //! Modules in reading order:
 //!
@@ -21,10 +21,11 @@
 //! 7. [`approvers`]: whose approval of a model a clinic asks for. [`canaries`]: vectors with known answers among those of patients.
 //! 8. [`evidence`]: receipts of answers, and the log that they are of.
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
-//! 10. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
-//! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `review`, `synth`, `witness`, `demo`.
-//! 12. [`audit`]: how `audit` looks for what must not have left.
-//! 13. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 10. [`joint`]: sums over clinics, of vectors that nobody sees; `harmony`: features of different scanners.
+//! 11. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
+//! 12. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `harmonize`, `joint`, `learn`, `review`, `synth`, `witness`, `demo`.
+//! 13. [`privacy_ledger`]: how much may still be told of a clinic's patients with noise. [`audit`]: how `audit` looks for what must not have left.
+//! 14. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 mod about;
@@ -41,14 +42,17 @@ pub mod error;
 pub mod evidence;
 pub mod files;
 pub mod finding;
+pub mod harmony;
 pub mod http;
 pub mod inputs;
+pub mod joint;
 pub mod key_file;
 mod labelled;
 mod npy;
 pub mod oip;
 pub mod output;
 pub mod passphrase;
+pub mod privacy_ledger;
 pub mod results;
 pub mod review;
 pub mod scans;

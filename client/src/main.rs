@@ -1,4 +1,4 @@
-//! `tiresias`: demo, infer, cohort, segment, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, review, synth and witness.
+//! `tiresias`: demo, infer, cohort, segment, encrypt, decrypt, enroll, verify, audit, canaries, backbone, fairness, harmonize, joint, learn, review, synth and witness.
 
 use std::{
     io::{self, Write as _},
@@ -31,7 +31,10 @@ fn main() -> ExitCode {
             Command::Enroll(args) => commands::enroll::run(args).await,
             Command::Canaries(command) => commands::canaries::run(command).await,
             Command::Backbone(args) => commands::backbone::run(args),
-            Command::Fairness(args) => commands::fairness::run(args),
+            Command::Fairness(args) => commands::fairness::run(args).await,
+            Command::Harmonize(args) => commands::harmonize::run(args).await,
+            Command::Joint(command) => commands::joint::run(command).await,
+            Command::Learn(args) => commands::learn::run(args).await,
             Command::Review(args) => commands::review::run(args).await,
             Command::Synth(args) => commands::synth::run(args),
             Command::Witness(args) => commands::witness::run(args).await,

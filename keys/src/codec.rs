@@ -4,7 +4,7 @@
 
 use crate::{
     ConfigId, Digest, EncryptedFeatures, EncryptedScores, Error, Parameters, RequestShape, ResponseGroup,
-    ResponseShape, Seed, bits, parameters::RESIDUE_BITS,
+    ResponseShape, Seed, bits, joint::frames as joint, parameters::RESIDUE_BITS,
 };
 
 mod cohort;
@@ -18,7 +18,7 @@ const RESPONSE: &str = "response";
 const REQUEST_MAGIC: &[u8; 4] = b"TRSQ";
 const RESPONSE_MAGIC: &[u8; 4] = b"TRSR";
 const HEADER_LEN: usize = 8 + 32 + 32;
-const TRAILER_LEN: usize = 32 + 1;
+pub(crate) const TRAILER_LEN: usize = 32 + 1;
 /// Every frame ends in a non-zero byte, because numpy drops trailing zero bytes of byte strings.
 const END_MARK: u8 = 1;
 
@@ -149,7 +149,7 @@ impl EncryptedScores {
 }
 
 /// Reads a packed polynomial, each residue below its prime.
-fn unpack_polynomial(bytes: &[u8], parameters: &Parameters) -> Result<Vec<u64>, Error> {
+pub(crate) fn unpack_polynomial(bytes: &[u8], parameters: &Parameters) -> Result<Vec<u64>, Error> {
     let residues = bits::unpack(bytes, parameters.polynomial_words(), RESIDUE_BITS)?;
     let mut parts = residues.chunks(parameters.polynomial_size()).zip(parameters.primes());
     let canonical = parts.all(|(part, prime)| part.iter().all(|residue| residue < prime));
@@ -157,7 +157,7 @@ fn unpack_polynomial(bytes: &[u8], parameters: &Parameters) -> Result<Vec<u64>, 
 }
 
 /// Appends the trailer: SHA-256 of everything before it, and the end mark.
-fn seal(mut out: Vec<u8>) -> Vec<u8> {
+pub(crate) fn seal(mut out: Vec<u8>) -> Vec<u8> {
     let digest = Digest::of(&out);
     out.extend_from_slice(digest.as_bytes());
     out.push(END_MARK);
@@ -165,13 +165,18 @@ fn seal(mut out: Vec<u8>) -> Vec<u8> {
 }
 
 /// A frame whose length, header, digest and end mark are right, with a cursor behind the header.
-struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     rest: &'a [u8],
     digest: Digest,
 }
 
 impl<'a> Frame<'a> {
-    fn open(what: &'static str, bytes: &'a [u8], expected: usize, header: &[u8; 8]) -> Result<Self, Error> {
+    pub(crate) fn open(
+        what: &'static str,
+        bytes: &'a [u8],
+        expected: usize,
+        header: &[u8; 8],
+    ) -> Result<Self, Error> {
         if bytes.len() != expected {
             return Err(Error::Length { what, got: bytes.len(), expected });
         }
@@ -189,13 +194,13 @@ impl<'a> Frame<'a> {
         Ok(Self { rest: content.get(8..).unwrap_or_default(), digest })
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(Error::NotCanonical)?;
         self.rest = rest;
         Ok(head)
     }
 
-    fn array(&mut self) -> Result<[u8; 32], Error> {
+    pub(crate) fn array(&mut self) -> Result<[u8; 32], Error> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(Error::NotCanonical)?;
         self.rest = rest;
         Ok(*head)
@@ -214,6 +219,7 @@ fn check_header(what: &'static str, found: &[u8; 8], expected: &[u8; 8]) -> Resu
     let last_name = match what {
         REQUEST => "number of ciphertexts",
         RESPONSE => "response modulus",
+        joint::KEY_SHARE | joint::SUBMISSION | joint::SUM | joint::SHARE => "number of blocks",
         _ => "width of a body",
     };
     for (name, found, expected) in [

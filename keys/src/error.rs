@@ -52,6 +52,9 @@ pub enum Error {
     /// A parameter set name that is not in this program's table.
     #[error("unknown parameter set: this program accepts only the sets in its own table")]
     UnknownParameters,
+    /// A rule of joint sums is broken.
+    #[error("{0}")]
+    Joint(&'static str),
     /// A hexadecimal id of the wrong length or alphabet.
     #[error("an id is 64 lowercase hexadecimal digits")]
     Id,
@@ -73,6 +76,7 @@ impl Error {
             Self::NotCanonical => "not_canonical",
             Self::EndMark => "no_end_mark",
             Self::UnknownParameters => "unknown_parameters",
+            Self::Joint(_) => "joint",
             Self::Id => "bad_id",
         }
     }

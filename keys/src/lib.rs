@@ -18,7 +18,8 @@
 //! 8. [`ciphertext`]: `EncryptedFeatures` and `EncryptedScores`.
 //! 9. [`evaluation_key`]: what a gateway needs to bootstrap.
 //! 10. [`cohort`]: blocks of patients, a feature a ciphertext.
-//! 11. [`codec`]: their bytes, decoded against an expected shape.
+//! 11. [`joint`]: sums over clinics, under a key that none holds alone.
+//! 12. [`codec`]: their bytes, decoded against an expected shape.
 #![forbid(unsafe_code)]
 
 pub mod bits;
@@ -29,6 +30,7 @@ pub mod cohort;
 mod error;
 pub mod evaluation_key;
 pub mod id;
+pub mod joint;
 pub mod parameters;
 pub mod ring;
 pub mod vector;

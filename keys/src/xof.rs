@@ -43,6 +43,22 @@ pub enum Role {
     CohortMask = 13,
     /// The client's noise in a block of a cohort, one stream a feature.
     CohortNoise = 14,
+    /// The mask that all clinics of a joint sum have in common.
+    JointMask = 15,
+    /// Which repetitions of a proof a challenge asks for.
+    JointChallenge = 16,
+    /// The masks in one repetition of a proof.
+    JointProof = 17,
+    /// A clinic's noise e_i in its share of a joint key.
+    JointKeyNoise = 18,
+    /// A clinic's mask noise e1 in a submission, one stream a block.
+    JointMaskNoise = 19,
+    /// A clinic's body noise e2 in a submission, one stream a block.
+    JointBodyNoise = 20,
+    /// The smudge on a clinic's share of an opening, one stream a block.
+    JointSmudge = 21,
+    /// The seeds of a proof's repetitions, one stream an attempt.
+    JointSeeds = 23,
 }
 
 /// The seed of secret randomness: 32 bytes that are wiped on drop and never shown. Not `Copy`, not `Clone`; they stay at one
@@ -133,6 +149,18 @@ impl Xof {
         Self::keyed(key.into())
     }
 
+    /// A stream of joint sums: keyed by the parameter set, role, index and a digest or seed.
+    #[must_use]
+    pub fn joint(parameters: &Parameters, role: Role, index: u32, of: &[u8; 32]) -> Self {
+        let key = Sha256::new()
+            .chain_update(b"tiresias/joint/v1")
+            .chain_update([parameters.code(), role as u8])
+            .chain_update(index.to_le_bytes())
+            .chain_update(of)
+            .finalize();
+        Self::keyed(key.into())
+    }
+
     fn keyed(key: [u8; 32]) -> Self {
         let key = Zeroizing::new(key);
         let cipher = ctr::Ctr128BE::<Aes256>::new((&*key).into(), &[0; 16].into());
@@ -169,6 +197,11 @@ impl Xof {
         out.iter_mut()
             .zip(bytes.as_chunks::<4>().0)
             .for_each(|(word, bytes)| *word = u32::from_le_bytes(*bytes));
+    }
+
+    /// The next bytes of the stream.
+    pub fn fill(&mut self, out: &mut [u8]) {
+        out.copy_from_slice(self.stream(out.len()));
     }
 
     /// Samples TUniform(b) for each word of `out`, as a signed integer: uniform on \[-2^b, 2^b\] with the two ends

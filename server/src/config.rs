@@ -8,10 +8,12 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    cli::ServeArgs, device::DeviceChoice, governance::Governance, keys::KeyPolicy, tenants::Tenants,
+    cli::ServeArgs, device::DeviceChoice, governance::Governance, joint::JointPolicy, keys::KeyPolicy,
+    tenants::Tenants,
 };
 
 mod governance;
+mod joint;
 mod keys;
 mod limits;
 mod log;
@@ -132,6 +134,8 @@ pub struct Config {
     pub log: LogPolicy,
     /// Who approves models.
     pub governance: Governance,
+    /// Whose joint sums are added up.
+    pub joint: Option<JointPolicy>,
     /// What it was made from, to make it again.
     args: ServeArgs,
 }
@@ -150,6 +154,7 @@ struct File {
     keys: keys::FileKeys,
     log: log::FileLog,
     governance: Option<governance::FileGovernance>,
+    joint: Option<joint::FileJoint>,
     budget: tenants::FileBudget,
     rate: tenants::FileRate,
     tenants: Vec<tenants::FileTenant>,
@@ -193,6 +198,7 @@ impl Config {
         let log = file.log.check(data.is_some()).map_err(in_file)?;
         let governance = file.governance.map(governance::FileGovernance::check).transpose();
         let governance = governance.map_err(in_file)?.unwrap_or_default();
+        let joint = file.joint.map(|joint| joint.check(data.is_some())).transpose().map_err(in_file)?;
         if tenants.any_budget() && data.is_none() {
             return Err(Error::Rule(
                 "a budget must outlive the process: name a data directory, --data or `data`",
@@ -210,6 +216,7 @@ impl Config {
             keys,
             log,
             governance,
+            joint,
             args,
         })
     }
@@ -245,10 +252,12 @@ impl Config {
         keep("keys", new.keys != self.keys);
         keep("log", new.log != self.log);
         keep("governance", new.governance != self.governance);
+        keep("joint", new.joint != self.joint);
         new.keys = self.keys;
         new.device = self.device;
         new.log.clone_from(&self.log);
         new.governance.clone_from(&self.governance);
+        new.joint.clone_from(&self.joint);
         new.repo.clone_from(&self.repo);
         new.data.clone_from(&self.data);
         (new.listen, new.metrics) = (self.listen, self.metrics);
@@ -320,6 +329,9 @@ impl File {
             *path = base.join(&*path);
         }
         file.log.resolve(base);
+        if let Some(joint) = &mut file.joint {
+            joint.resolve(base);
+        }
         Ok(file)
     }
 }

@@ -140,6 +140,21 @@ pub enum ApiError {
     /// A model without an approval.
     #[error("no one has approved this version of the model: there is no model card to show")]
     NoApproval,
+    /// No such roster, or no such message yet.
+    #[error("there is no such roster here, or no such message yet")]
+    JointUnknown,
+    /// Another message for a place that is taken.
+    #[error("this clinic has sent another message for this step: nothing is sent twice")]
+    JointConflict,
+    /// No room for messages.
+    #[error("messages of joint sums take all the room that they may")]
+    JointFull,
+    /// A message that is none.
+    #[error("malformed message of a joint sum: {0}")]
+    MalformedMessage(&'static str),
+    /// A tenant that does not take part.
+    #[error("this tenant is no clinic of the roster, or not the one whose message this is")]
+    NotInRoster,
     /// The gateway's own fault.
     #[error("internal error")]
     Internal,
@@ -221,6 +236,13 @@ impl ApiError {
                 ..rule(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", "retry_later")
             },
             Self::UnknownTile => rule(StatusCode::NOT_FOUND, "unknown_tile", "fix_request"),
+            Self::JointUnknown => rule(StatusCode::NOT_FOUND, "joint_unknown", "retry_later"),
+            Self::JointConflict => rule(StatusCode::CONFLICT, "joint_conflict", "ask_clinics"),
+            Self::JointFull => rule(StatusCode::INSUFFICIENT_STORAGE, "joint_full", "ask_operator"),
+            Self::MalformedMessage(_) => {
+                rule(StatusCode::UNPROCESSABLE_ENTITY, "malformed_message", "fix_request")
+            }
+            Self::NotInRoster => rule(StatusCode::FORBIDDEN, "not_in_roster", "ask_operator"),
             Self::NoApproval => rule(StatusCode::NOT_FOUND, "no_approval", "fix_request"),
             Self::Internal => rule(StatusCode::INTERNAL_SERVER_ERROR, "internal", "ask_operator"),
         }
@@ -308,6 +330,11 @@ mod tests {
             ApiError::Storage,
             ApiError::LogUnavailable,
             ApiError::UnknownTile,
+            ApiError::JointUnknown,
+            ApiError::JointConflict,
+            ApiError::JointFull,
+            ApiError::MalformedMessage(""),
+            ApiError::NotInRoster,
             ApiError::NoApproval,
             ApiError::Internal,
         ];

@@ -11,6 +11,7 @@ use crate::{
     compute::Compute,
     config::{Config, Limits},
     device::Device,
+    joint::Board,
     keys::Keys,
     log::Log,
     metrics::Metrics,
@@ -55,6 +56,8 @@ pub(crate) struct Gateway {
     pub(crate) seeds: ResponseSeeds,
     /// Where there is a data directory, and a log is kept.
     pub(crate) log: Option<Arc<Log>>,
+    /// Where there are rosters of clinics that add up vectors.
+    pub(crate) joint: Option<Arc<Board>>,
     pub(crate) memory: Arc<BodyMemory>,
     pub(crate) metrics: Metrics,
     stopping: AtomicBool,
@@ -87,10 +90,16 @@ impl Gateway {
             seeds: ResponseSeeds::new()?,
             memory: Arc::new(BodyMemory::new(limits.body_mib, settings.alone())),
             log,
+            joint: None,
             metrics,
             stopping: AtomicBool::new(false),
             settings: Swap::new(settings),
         })
+    }
+
+    /// The same with a board of joint sums.
+    pub(crate) fn with_joint(self, joint: Option<Board>) -> Self {
+        Self { joint: joint.map(Arc::new), ..self }
     }
 
     /// New settings count from the next request on.

@@ -23,6 +23,8 @@ use crate::{
 mod evaluate;
 pub(crate) use evaluate::Decoded;
 mod infer;
+mod joint;
+pub(crate) use joint::JointPath;
 mod keys;
 mod log;
 mod repository;

@@ -17,7 +17,7 @@
 //!
 //! 1. [`config`]: flags and file become one checked `Config`; [`check`]: `check-config`.
 //! 2. [`import`], [`repository`]: heads come in, models are stored and loaded.
-//! 3. [`governance`]: who approves what is served; [`owner`]: the model owner's commands that answer on standard output.
+//! 3. [`governance`]: who approves what is served; [`joint`]: the board of sums over clinics; [`owner`]: the model owner's commands that answer on standard output.
 //! 4. [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
 //! 5. [`registry`], `history`: what is served, and what was.
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
@@ -46,6 +46,7 @@ pub mod governance;
 mod handlers;
 mod history;
 pub mod import;
+pub mod joint;
 mod journal;
 pub mod keys;
 pub mod listener;

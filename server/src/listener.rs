@@ -28,6 +28,7 @@ use crate::{
     data::{self, DataDirectory},
     device::{self, Device},
     gateway::{Gateway, Settings},
+    joint::{self, Board},
     keys::Keys,
     log::{self, Log},
     peer::Peer,
@@ -63,6 +64,9 @@ pub enum Error {
     /// The transparency log could not be opened.
     #[error(transparent)]
     Log(#[from] log::Error),
+    /// Rosters of joint sums could not be read, or what clinics have sent.
+    #[error(transparent)]
+    Joint(#[from] joint::Error),
     /// The device that the operator named cannot be used.
     #[error(transparent)]
     Device(#[from] device::Error),
@@ -81,6 +85,7 @@ impl Error {
             Self::Listen { .. } => "listen",
             Self::Data(error) => error.code(),
             Self::Log(error) => error.code(),
+            Self::Joint(error) => error.code(),
             Self::Device(_) => "device",
             Self::Entropy(_) => "entropy",
         }
@@ -118,7 +123,10 @@ pub async fn serve(
     }
     let keys = Keys::open(config.keys, data.as_ref())?;
     let device = Device::open(config.device, config.keys.device_bytes, config.limits.device_timeout)?;
-    let gateway = Arc::new(Gateway::new(registry, budgets, keys, device, settings, log.clone())?);
+    let joint = config.joint.as_ref().zip(data.as_ref());
+    let joint = joint.map(|(policy, data)| Board::open(policy, data)).transpose()?;
+    let gateway = Gateway::new(registry, budgets, keys, device, settings, log.clone())?;
+    let gateway = Arc::new(gateway.with_joint(joint));
     let sweeping = tokio::spawn(sweep_keys(Arc::clone(&gateway)));
     let connections = Arc::new(Semaphore::new(config.limits.connections));
 

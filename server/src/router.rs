@@ -12,7 +12,7 @@ use hyper::{
 use crate::{
     error::ApiError,
     gateway::Gateway,
-    handlers::{Answer, refuse},
+    handlers::{Answer, JointPath, refuse},
     peer::Peer,
     registry::{ServedModel, Snapshot},
     tenants::Tenant,
@@ -79,6 +79,8 @@ enum Route {
     Unload(String),
     Keys,
     Key(KeyAction, String),
+    JointGet(JointPath),
+    JointPut(JointPath),
     Checkpoint,
     /// The path below the log's root.
     Tile(String),
@@ -125,6 +127,14 @@ impl Route {
                 };
                 return Ok(Self::Key(action, id.to_owned()));
             }
+            ["v2", "joint", ref rest @ ..] => {
+                let path = JointPath::find(rest).ok_or(ApiError::UnknownRoute)?;
+                return match *method {
+                    Method::GET | Method::HEAD => Ok(Self::JointGet(path)),
+                    Method::PUT => Ok(Self::JointPut(path)),
+                    _ => Err(ApiError::MethodNotAllowed { allowed: "PUT, GET" }),
+                };
+            }
             ["v2", "models", name, ref rest @ ..] => {
                 let (version, rest) = match rest {
                     ["versions", version, rest @ ..] => (Some((*version).to_owned()), rest),
@@ -164,6 +174,8 @@ impl Route {
             Self::Checkpoint => "checkpoint",
             Self::Tile(_) => "tile",
             Self::Keys => "keys",
+            Self::JointGet(_) => "joint",
+            Self::JointPut(_) => "put_joint",
             Self::Key(KeyAction::Put, _) => "put_key",
             Self::Key(KeyAction::Get, _) => "key",
             Self::Key(KeyAction::Delete, _) => "delete_key",
@@ -199,6 +211,8 @@ async fn dispatch(
         Route::Key(KeyAction::Put, id) => gateway.put_key(tenant, &id, request).await,
         Route::Key(KeyAction::Get, id) => gateway.key(tenant, &id),
         Route::Key(KeyAction::Delete, id) => gateway.delete_key(tenant, &id).await,
+        Route::JointGet(path) => gateway.joint_get(tenant, path).await,
+        Route::JointPut(path) => gateway.joint_put(tenant, path, request).await,
         Route::Load(name) => Arc::clone(gateway).load(tenant, name, request).await,
         Route::Unload(name) => Arc::clone(gateway).unload(tenant, name, request).await,
     }

@@ -69,6 +69,9 @@ pub enum Flaw {
     /// Not a date.
     #[error("a date such as 2026-03-31 is expected, perhaps with a time behind it")]
     NotADate,
+    /// A class or group that clinics did not agree on.
+    #[error("this is not among the classes or groups of the vocabulary, which all clinics have alike")]
+    NotInVocabulary,
     /// A class that is predicted and never true.
     #[error(
         "the predicted class is never the truth: correct its spelling, or name it with --abstain if it says that no \
@@ -157,6 +160,9 @@ pub enum Error {
         /// What it has to be.
         rule: &'static str,
     },
+    /// A vocabulary that is none, or totals that are too many.
+    #[error("the vocabulary: {0}")]
+    Vocabulary(&'static str),
     /// Too many windows.
     #[error("the dates span more than {0} windows: choose a longer --window")]
     TooManyWindows(usize),
@@ -171,6 +177,7 @@ impl Error {
             Self::Cell { flaw: Flaw::NotANumber, .. } => "not_a_number",
             Self::Cell { flaw: Flaw::NotFinite, .. } => "not_finite",
             Self::Cell { flaw: Flaw::NotADate, .. } => "not_a_date",
+            Self::Vocabulary(_) => "vocabulary",
             Self::Cell { .. } | Self::NoSuchClass(_) => "unknown_class",
             Self::Table { .. } => "bad_table",
             Self::MissingColumn { .. } => "missing_column",

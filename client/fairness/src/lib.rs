@@ -15,6 +15,7 @@
 //! 2. [`counts`]: what is counted of a group, and the rates. [`interval`]: how sure a rate is.
 //! 3. [`cells`]: groups of one column, and of all columns together, counted. [`compare`]: how far groups are apart.
 //!    [`resample`]: how sure that is.
+//!    [`tally`]: counts that several clinics add up without showing them.
 //! 4. [`calibration`]: scores against what came true. [`diversity`]: who is represented. [`proposal`]: thresholds.
 //! 5. [`audit`](mod@audit): all of it.
 //! 6. [`mod@html`]: the page.
@@ -34,6 +35,7 @@ pub mod proposal;
 pub mod resample;
 pub mod rows;
 pub mod table;
+pub mod tally;
 
 pub use audit::{Audit, Settings, audit};
 pub use compare::Measure;

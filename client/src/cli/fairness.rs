@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tiresias_fairness::{Measure, Window};
 
+use super::JointOptions;
+
 /// `fairness`
 #[derive(Debug, Args)]
 pub struct FairnessArgs {
@@ -92,6 +94,9 @@ pub struct FairnessArgs {
     /// Print JSON, one object
     #[arg(long)]
     pub json: bool,
+    /// Counting together with other clinics.
+    #[command(flatten)]
+    pub joint: JointOptions,
 }
 
 /// The edges of bands.

@@ -1,11 +1,14 @@
 //! `tiresias fairness`: how alike a model treats groups of patients, from a table of its decisions or from the record of them.
 
+mod joint;
+
 use serde::Serialize;
 use tiresias_fairness::{
     Audit, Settings, audit,
     audit::Rule,
     html::{Origin, html},
     table::{self, Columns},
+    tally::Suppressed,
 };
 use tiresias_record::{
     case::REVIEW,
@@ -31,10 +34,13 @@ struct Printed<'a> {
     command: &'a str,
     #[serde(flatten)]
     audit: &'a Audit,
+    /// Combinations of groups that are left out of joint counts because they are small.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<Suppressed>,
 }
 
 /// Runs the command.
-pub fn run(args: &FairnessArgs) -> Result<(), Error> {
+pub async fn run(args: &FairnessArgs) -> Result<(), Error> {
     let data = args.data.as_ref().or(args.record.as_ref());
     let data = data.ok_or(Error::Usage("name a table of decisions, or --record"))?;
     let at = |source| Error::Fairness { path: data.clone(), source };
@@ -48,7 +54,17 @@ pub fn run(args: &FairnessArgs) -> Result<(), Error> {
         }
     };
     let bytes = Zeroizing::new(bytes);
-    let rows = table::read(&bytes, &columns(args)).map_err(at)?;
+    let columns = columns(args);
+    let mut suppressed = None;
+    let rows = match args.joint.joint() {
+        None => table::read(&bytes, &columns).map_err(at)?,
+        Some(joint) => {
+            let (prediction, abstain) = (columns.prediction.as_deref(), columns.abstain.as_deref());
+            let (rows, left_out) = joint::rows(args, &joint, (data, &bytes), prediction, abstain).await?;
+            suppressed = Some(left_out);
+            rows
+        }
+    };
     drop(bytes);
     let audit = audit(&rows, &settings(args)).map_err(at)?;
     let command = super::command_line();
@@ -59,8 +75,16 @@ pub fn run(args: &FairnessArgs) -> Result<(), Error> {
         files::write_whole(path, page.as_bytes(), Readers::Owner, false)?;
     }
     match args.json {
-        true => output::json(&Printed { command: &command, audit: &audit })?,
-        false => print(&audit, args)?,
+        true => output::json(&Printed { command: &command, audit: &audit, suppressed })?,
+        false => {
+            print(&audit, args)?;
+            if let Some(Suppressed { cells }) = suppressed.filter(|left_out| left_out.cells > 0) {
+                output::line(&format!(
+                    "{cells} combinations of groups with fewer than {} rows are left out",
+                    args.min_cell
+                ))?;
+            }
+        }
     }
     match audit.alarms.len() {
         0 => Ok(()),

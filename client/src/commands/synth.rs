@@ -12,6 +12,7 @@ use super::command_line;
 use crate::{
     Error,
     cli::SynthArgs,
+    error::Learning,
     files::{self, Readers},
     labelled::{self, Labelled},
     npy, output,
@@ -43,10 +44,10 @@ struct Class<'a> {
 /// Runs the command.
 pub fn run(args: &SynthArgs) -> Result<(), Error> {
     let out_labels = expect_new_files(args)?;
-    let at = |source| Error::Synth { path: args.features.clone(), source };
-    let Labelled { values, names, labels } = match (&args.labels, &args.label_column) {
+    let at = |source| Error::from(Learning::Synth { path: args.features.clone(), source });
+    let Labelled { values, names, labels, .. } = match (&args.labels, &args.label_column) {
         (Some(labels), _) => Labelled::with_labels(&args.features, labels)?,
-        (None, Some(column)) => Labelled::with_column(&args.features, column)?,
+        (None, Some(column)) => Labelled::with_column(&args.features, column, None)?,
         (None, None) => return Err(Error::Usage("name labels with --labels or --label-column")),
     };
     let rows = Rows::with_names(values, names.len(), &labels).map_err(at)?;
@@ -103,17 +104,17 @@ fn expect_new_files(args: &SynthArgs) -> Result<PathBuf, Error> {
 }
 
 fn model(args: &SynthArgs, train: &Rows) -> Result<Model, Error> {
-    let at = |source| Error::Synth { path: args.features.clone(), source };
+    let at = |source| Error::from(Learning::Synth { path: args.features.clone(), source });
     let (Some(epsilon), Some(delta), Some(path)) = (args.epsilon, args.delta, &args.bounds) else {
         return fit(train).map_err(at);
     };
     let budget = Budget::new(epsilon, delta).map_err(at)?;
     let bounds = Bounds::new(labelled::bounds(path)?);
-    let bounds = bounds.map_err(|source| Error::Synth { path: path.clone(), source })?;
+    let bounds = bounds.map_err(|source| Error::from(Learning::Synth { path: path.clone(), source }))?;
     let mut noise = Zeroizing::new([0; 32]);
     getrandom::fill(noise.as_mut_slice()).map_err(tiresias_secret_key::Error::from)?;
     fit_private(train, &bounds, budget, &Seed::from_bytes(*noise)).map_err(|source| match source {
-        tiresias_synth::Error::BoundsCount => Error::Synth { path: path.clone(), source },
+        tiresias_synth::Error::BoundsCount => Error::from(Learning::Synth { path: path.clone(), source }),
         source => at(source),
     })
 }

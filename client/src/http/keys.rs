@@ -40,7 +40,7 @@ pub struct Done {
 }
 
 /// The receipt in an answer, where the gateway gives one.
-fn receipt(reply: &Reply) -> Option<String> {
+pub(super) fn receipt(reply: &Reply) -> Option<String> {
     #[derive(Deserialize)]
     struct Form {
         receipt: Option<String>,
@@ -90,7 +90,7 @@ impl Connection {
     }
 
     /// Sends a request that may safely arrive twice, again where the connection broke or the gateway refuses for now.
-    async fn repeat(
+    pub(super) async fn repeat(
         &mut self,
         method: &Method,
         path: &str,

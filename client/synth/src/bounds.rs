@@ -36,7 +36,9 @@ impl Bounds {
         }
     }
 
-    pub(crate) fn as_slice(&self) -> &[Bound] {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Bound] {
         &self.0
     }
 }

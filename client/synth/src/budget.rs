@@ -67,6 +67,12 @@ impl Budget {
         }
     }
 
+    /// The delta.
+    #[must_use]
+    pub fn delta(&self) -> f64 {
+        self.delta
+    }
+
     /// The largest ρ that implies this budget, and a hair less for rounding.
     #[must_use]
     pub fn rho(&self) -> f64 {

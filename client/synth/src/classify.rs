@@ -4,6 +4,8 @@
 //! has a weight for each class and feature and biases are free: with two classes what scikit-learn calls C = 2, with more C =
 //! 1. L-BFGS from zero until no entry of the gradient is above [`TOLERANCE`]: nothing is random.
 
+use std::convert::Infallible;
+
 use serde::Serialize;
 
 use crate::{
@@ -14,6 +16,9 @@ use crate::{
 
 /// Where learning stops.
 pub const TOLERANCE: f64 = 1e-6;
+
+/// How often value and gradient are asked for, at most.
+const EVALUATIONS: usize = 2000;
 
 /// What was learned.
 pub(crate) struct Classifier {
@@ -31,7 +36,7 @@ pub struct Score {
     pub accuracy: f64,
     /// The mean over the classes that are tested of how many of its rows are right.
     pub balanced_accuracy: f64,
-    /// Whether learning came to its end; otherwise it stopped after 1000 steps.
+    /// Whether learning came to its end; otherwise it stopped after 2000 evaluations.
     pub is_converged: bool,
 }
 
@@ -64,7 +69,8 @@ impl Classifier {
         let (columns, classes) = (rows.columns(), rows.classes().len());
         let n = rows.len() as f64;
         let mut scores = vec![0.0; classes];
-        let found = minimize(vec![0.0; classes * (columns + 1)], TOLERANCE, |weights, gradient| {
+        let start = vec![0.0; classes * (columns + 1)];
+        let Ok(found) = minimize(start, TOLERANCE, EVALUATIONS, |weights, gradient| {
             gradient.fill(0.0);
             let mut value = 0.0;
             for (row, &label) in scaled.chunks_exact(columns).zip(rows.labels()) {
@@ -90,7 +96,7 @@ impl Classifier {
                 add(&mut part[1..], 1.0, &weights[1..]);
             }
             gradient.iter_mut().for_each(|entry| *entry /= n);
-            value / n
+            Ok::<_, Infallible>(value / n)
         });
         Self { scaling, weights: found.at, classes, is_converged: found.is_found }
     }

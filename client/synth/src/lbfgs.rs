@@ -1,4 +1,7 @@
 //! The least of a smooth convex function: L-BFGS (Liu and Nocedal 1989) with ten pairs of memory and a backtracking search.
+//!
+//! What it does next follows from the values and gradients that it was given, to the last bit: whoever asks the same questions of
+//! the same answers goes the same way.
 
 use std::collections::VecDeque;
 
@@ -7,14 +10,13 @@ use crate::linear::{add, dot};
 /// Pairs that are remembered.
 const MEMORY: usize = 10;
 
-/// Steps, at most.
-const STEPS: usize = 1000;
-
 /// Where a minimum was looked for, and whether it was found.
-pub(crate) struct Minimum {
-    pub(crate) at: Vec<f64>,
+#[derive(Debug, Clone)]
+pub struct Minimum {
+    /// The best place that was found.
+    pub at: Vec<f64>,
     /// Whether no entry of the gradient is above the tolerance there.
-    pub(crate) is_found: bool,
+    pub is_found: bool,
 }
 
 /// A step and how it changed the gradient.
@@ -24,20 +26,19 @@ struct Pair {
     product: f64,
 }
 
-/// Starts at `at` and goes until no entry of the gradient is above `tolerance`. `function` gives a value and fills in the
-/// gradient.
-pub(crate) fn minimize(
+/// Starts at `at` and goes until no entry of the gradient is above `tolerance`, or `function` was asked `limit` times. `function`
+/// gives a value and fills in the gradient; its error ends the search.
+pub fn minimize<E>(
     mut at: Vec<f64>,
     tolerance: f64,
-    mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
-) -> Minimum {
+    limit: usize,
+    mut function: impl FnMut(&[f64], &mut [f64]) -> Result<f64, E>,
+) -> Result<Minimum, E> {
     let mut gradient = vec![0.0; at.len()];
-    let mut value = function(&at, &mut gradient);
+    let mut value = function(&at, &mut gradient)?;
+    let mut left = limit.saturating_sub(1);
     let mut pairs: VecDeque<Pair> = VecDeque::new();
-    for _ in 0..STEPS {
-        if is_flat(&gradient, tolerance) {
-            return Minimum { at, is_found: true };
-        }
+    while !is_flat(&gradient, tolerance) && left > 0 {
         let mut direction = direction(&pairs, &gradient);
         let mut slope = dot(&direction, &gradient);
         if slope >= 0.0 || slope.is_nan() {
@@ -48,16 +49,20 @@ pub(crate) fn minimize(
         let mut length = if pairs.is_empty() { 1.0 / dot(&gradient, &gradient).sqrt() } else { 1.0 };
         let (mut next, mut next_gradient) = (at.clone(), gradient.clone());
         let next_value = loop {
+            if left == 0 {
+                return Ok(Minimum { at, is_found: false });
+            }
             next.copy_from_slice(&at);
             add(&mut next, length, &direction);
-            let next_value = function(&next, &mut next_gradient);
+            let next_value = function(&next, &mut next_gradient)?;
+            left -= 1;
             if next_value <= value + 1e-4 * length * slope {
                 break next_value;
             }
             length /= 2.0;
             if length < 1e-18 {
                 // Nothing is to be gained within the precision of doubles.
-                return Minimum { is_found: is_flat(&gradient, tolerance), at };
+                return Ok(Minimum { is_found: is_flat(&gradient, tolerance), at });
             }
         };
         let difference = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<f64>>();
@@ -71,7 +76,7 @@ pub(crate) fn minimize(
         }
         (at, gradient, value) = (next, next_gradient, next_value);
     }
-    Minimum { is_found: is_flat(&gradient, tolerance), at }
+    Ok(Minimum { is_found: is_flat(&gradient, tolerance), at })
 }
 
 fn is_flat(gradient: &[f64], tolerance: f64) -> bool {
@@ -100,12 +105,14 @@ fn direction(pairs: &VecDeque<Pair>, gradient: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     #[test]
     fn a_narrow_bowl() {
         // Sum of (i + 1)^3 (x_i - i)² / 2, and a ridge that couples neighbours.
-        let found = minimize(vec![0.0; 12], 1e-8, |x, gradient| {
+        let found = minimize(vec![0.0; 12], 1e-8, 1000, |x, gradient| {
             gradient.fill(0.0);
             let mut value = 0.0;
             for at in 0..12 {
@@ -119,18 +126,34 @@ mod tests {
                     gradient[at - 1] -= 4.0 * gap.powi(3);
                 }
             }
-            value
+            Ok::<_, Infallible>(value)
         });
+        let found = found.unwrap();
         assert!(found.is_found);
         assert!(found.at.iter().enumerate().all(|(at, x)| (x - at as f64).abs() < 1e-7));
     }
 
     #[test]
     fn a_minimum_at_the_start_is_found_there() {
-        let found = minimize(vec![3.0], 1e-6, |_, gradient| {
+        let found = minimize(vec![3.0], 1e-6, 1000, |_, gradient| {
             gradient[0] = 0.0;
-            1.0
+            Ok::<_, Infallible>(1.0)
         });
+        let found = found.unwrap();
         assert!(found.is_found && found.at == [3.0]);
+    }
+
+    #[test]
+    fn a_limit_and_an_error_end_the_search() {
+        let mut asked = 0;
+        let mut bowl = |x: &[f64], gradient: &mut [f64]| {
+            asked += 1;
+            gradient[0] = 4.0 * x[0].powi(3);
+            if asked < 12 { Ok(x[0].powi(4)) } else { Err(asked) }
+        };
+        let found = minimize(vec![9.0], 1e-12, 5, &mut bowl).unwrap();
+        assert!(!found.is_found && found.at[0].abs() < 9.0);
+        assert_eq!(minimize(vec![9.0], 1e-12, 50, &mut bowl).unwrap_err(), 12);
+        assert_eq!(asked, 12);
     }
 }

@@ -14,11 +14,11 @@
 //!
 //! 1. [`rows`]: the table. [`seed`]: where random numbers come from. [`mod@split`]: what is fitted and what is tested.
 //! 2. [`model`]: a Gaussian copula for each class, fitted and sampled. `marginal`: one feature. `correlation`: how they hang
-//!    together. `normal`, `linear`: the numbers under it.
+//!    together. `normal`, [`linear`]: the numbers under it.
 //! 3. [`private`]: the same from answers with noise. [`bounds`]: what must be known beforehand. [`budget`]: what it costs.
-//!    `discrete`: the noise. `eigen`: how correlations with noise become possible ones.
+//!    [`discrete`]: the noise. `eigen`: how correlations with noise become possible ones.
 //! 4. [`mod@evaluate`]: train on synthetic rows and test on real ones, distances to real rows, shapes. [`classify`]: the classifier,
-//!    `lbfgs` its learning. [`nearest`]: the distances.
+//!    [`lbfgs`] its learning. [`nearest`]: the distances.
 //!
 //! # Cost
 //!
@@ -41,12 +41,12 @@ pub mod bounds;
 pub mod budget;
 pub mod classify;
 mod correlation;
-mod discrete;
+pub mod discrete;
 mod eigen;
 pub mod error;
 pub mod evaluate;
-mod lbfgs;
-mod linear;
+pub mod lbfgs;
+pub mod linear;
 mod marginal;
 pub mod model;
 pub mod nearest;

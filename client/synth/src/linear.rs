@@ -73,7 +73,8 @@ impl Lower {
 }
 
 /// The sum of products of numbers at the same places, as far as both go.
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+#[must_use]
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     let length = a.len().min(b.len());
     let (a, a_rest) = a[..length].as_chunks::<8>();
     let (b, b_rest) = b[..length].as_chunks::<8>();
@@ -88,7 +89,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Adds `factor` times `from` to `to`.
-pub(crate) fn add(to: &mut [f64], factor: f64, from: &[f64]) {
+pub fn add(to: &mut [f64], factor: f64, from: &[f64]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to += factor * from;
     }

@@ -121,7 +121,7 @@ impl Rows {
     }
 
     /// The rows that `keep` says, in order.
-    pub(crate) fn filtered(&self, keep: impl Fn(usize) -> bool) -> Result<Self, Error> {
+    pub fn filtered(&self, keep: impl Fn(usize) -> bool) -> Result<Self, Error> {
         let kept: Vec<usize> = (0..self.len()).filter(|&row| keep(row)).collect();
         if kept.is_empty() {
             return Err(Error::EmptyPart);

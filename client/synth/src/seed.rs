@@ -52,6 +52,8 @@ pub(crate) enum Purpose {
     MarginalNoise = 4,
     /// Noise of correlations.
     CorrelationNoise = 5,
+    /// Noise of sums that leave the machine.
+    ReleaseNoise = 6,
 }
 
 /// A stream of random numbers.

@@ -36,10 +36,14 @@ pub enum Event {
     ModelRetired,
     /// The log's next key.
     LogKey,
+    /// A clinic's message of a joint sum was taken.
+    JointMessage,
+    /// The submissions to a joint sum were complete, and added.
+    JointList,
 }
 
 impl Event {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Answer,
         Self::KeyUploaded,
         Self::KeyRemoved,
@@ -47,6 +51,8 @@ impl Event {
         Self::ModelLoaded,
         Self::ModelRetired,
         Self::LogKey,
+        Self::JointMessage,
+        Self::JointList,
     ];
 
     /// The word in a leaf.
@@ -60,6 +66,8 @@ impl Event {
             Self::ModelLoaded => "model-loaded",
             Self::ModelRetired => "model-retired",
             Self::LogKey => "log-key",
+            Self::JointMessage => "joint-message",
+            Self::JointList => "joint-list",
         }
     }
 }

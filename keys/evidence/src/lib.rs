@@ -18,12 +18,14 @@
 //! 8. [`receipt`]: a leaf with its proof.
 //! 9. [`witness`]: what a log and its witnesses say to each other.
 //! 10. [`model_card`] and [`approval`]: what a model is for, and who approved that it is served.
+//! 11. [`joint`]: who takes part in joint sums, and what they sign.
 #![forbid(unsafe_code)]
 
 pub mod approval;
 pub mod checkpoint;
 pub mod commitment;
 mod error;
+pub mod joint;
 pub mod leaf;
 pub mod merkle;
 pub mod model_card;

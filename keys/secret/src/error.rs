@@ -11,6 +11,12 @@ pub enum Error {
     /// Plaintexts that do not have the request's shape.
     #[error("a request takes one plaintext polynomial of the parameter set for each of its ciphertexts")]
     Plaintext,
+    /// No proof was found in very many attempts: what is proved is not short.
+    #[error("no proof that a secret is known could be made")]
+    Proof,
+    /// What does not go together in a joint sum.
+    #[error(transparent)]
+    Joint(#[from] tiresias_keys::Error),
     /// Exported key bytes of the wrong length.
     #[error("exported key bytes have the wrong length")]
     Length,

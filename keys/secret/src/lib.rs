@@ -9,15 +9,17 @@
 //! never sends anything; and nothing it returns depends on a decryption in shape, error or time.
 //!
 //! Modules in reading order: [`SecretKey`] in `secret_key`, then `encrypt`, `cohort`, `decrypt`, [`LongLivedKey`] in
-//! `long_lived` for models that need bootstrapping, and `locked`, the one module
-//! with `unsafe`.
+//! `long_lived` for models that need bootstrapping, [`JointSecret`] in `joint` for sums over clinics with its `prover`, and
+//! `locked`, the one module with `unsafe`.
 
 mod cohort;
 mod decrypt;
 mod encrypt;
 mod error;
+mod joint;
 mod locked;
 mod long_lived;
+mod prover;
 mod secret_key;
 #[cfg(test)]
 mod vectors;
@@ -26,5 +28,6 @@ pub use cohort::CohortMasks;
 pub use decrypt::{Phases, danger};
 pub use encrypt::RequestContext;
 pub use error::Error;
+pub use joint::{JointSecret, encrypt_for_joint_sum, open_joint_sum};
 pub use long_lived::LongLivedKey;
 pub use secret_key::SecretKey;

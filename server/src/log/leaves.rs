@@ -9,7 +9,7 @@ use std::{
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
-use tiresias_evidence::{Event, Hash, Leaf, commitment, leaf::coarse};
+use tiresias_evidence::{Event, Hash, Leaf, commitment, joint::List, leaf::coarse};
 use tiresias_keys::{ConfigId, Digest, KeyId};
 use zeroize::Zeroizing;
 
@@ -134,6 +134,16 @@ impl Facts {
     pub(crate) fn approved(&self, config: &ConfigId, weights: &Digest, note: &str) -> Leaf {
         let served = self.served(Event::ModelApproved, config, weights);
         Leaf { approval: Some(Sha256::digest(note).into()), ..served }
+    }
+
+    /// Of a clinic's message of a joint sum, by the hash of its text.
+    pub(crate) fn joint_message(&self, message: Hash) -> Leaf {
+        Leaf { request: Some(message), ..self.leaf(Event::JointMessage) }
+    }
+
+    /// Of the list of a joint sum, and of what it adds up to.
+    pub(crate) fn joint_list(&self, list: &List) -> Leaf {
+        Leaf { request: Some(list.hash()), response: Some(list.sum), ..self.leaf(Event::JointList) }
     }
 
     /// Of the log's next key, whose verifier's text this is.

@@ -1,0 +1,580 @@
+//! Sums over clinics: three clinics' processes and a gateway over TLS add up what a table of real patients says, split unevenly; the totals
+//! are those of the whole table. And what goes wrong: a clinic that is missing, lies, opens another key, sends twice, or sends what was sent
+//! before; a gateway that adds wrongly, or asks for a second share.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+#[path = "../../server/tests/common/mod.rs"]
+mod gateway;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use common::{Ended, start, tiresias};
+use gateway::{Gateway, Setup, http};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tiresias_client::joint::StateDirectory;
+use tiresias_evidence::{
+    Hash, LogKey, Receipt,
+    joint::{Message, Place, Roster, Signed, Step, chain},
+    note::secret::{self, Purpose},
+};
+use tiresias_keys::{
+    Digest,
+    joint::{JOINT, JointBlock, JointKeyShare, JointSubmission, Plan, mask},
+};
+use tiresias_secret_key::{JointSecret, encrypt_for_joint_sum};
+
+/// Three clinics' folders, their roster, and a gateway that has it.
+struct Study {
+    directory: TempDir,
+    roster: Roster,
+    gateway: Gateway,
+}
+
+impl Study {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let mut arguments = vec!["joint".to_owned(), "roster".into(), "--name".into(), "study".into()];
+        for clinic in 0..3 {
+            let state = path(&format!("clinic-{clinic}"));
+            let name = format!("clinic-{clinic}.example");
+            let key = tiresias(&["joint", "key", "--state", &state, "--name", &name]).done();
+            arguments.extend(["--clinic".into(), key.trim_end().into()]);
+        }
+        arguments.extend(["--out".into(), path("roster")]);
+        tiresias(&arguments).done();
+        let roster = Roster::parse(&fs::read_to_string(path("roster")).unwrap()).unwrap();
+        let settings = format!("[joint]\nrosters = [{:?}]\n", path("roster"));
+        let gateway = Setup::model("open-weights").with_data().settings(&settings).start();
+        Self { directory, roster, gateway }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A command of one clinic, with what says who adds up; `roster` names the option that the roster is given by.
+    fn arguments(&self, command: &[&str], clinic: usize, roster: &str) -> Vec<String> {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let gateway = &self.gateway;
+        let mut arguments: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+        for (name, value) in [
+            (roster, text(self.path("roster"))),
+            ("--state", text(self.path(&format!("clinic-{clinic}")))),
+            ("--gateway", gateway.url.replace("127.0.0.1", "localhost")),
+            ("--ca", text(gateway.certificate("ca.pem"))),
+            ("--cert", text(gateway.certificate("client.pem"))),
+            ("--key", text(gateway.certificate("client-key.pem"))),
+        ] {
+            arguments.extend([name.to_owned(), value]);
+        }
+        arguments
+    }
+
+    /// Runs a command at these clinics at the same time.
+    fn at(&self, clinics: &[usize], command: impl Fn(usize) -> Vec<String>) -> Vec<Ended> {
+        let children: Vec<_> = clinics.iter().map(|&clinic| start(&command(clinic))).collect();
+        children.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect()
+    }
+
+    fn ceremony(&self) -> Vec<String> {
+        let ended = self.at(&[0, 1, 2], |clinic| self.arguments(&["joint", "ceremony"], clinic, "--roster"));
+        ended.into_iter().map(Ended::done).collect()
+    }
+
+    /// `joint sum` of these numbers.
+    fn sum(&self, clinic: usize, label: &str, values: &[i64], more: &[&str]) -> Vec<String> {
+        let text: String = values.iter().map(|value| format!("{value}\n")).collect();
+        let values = self.write(&format!("values-{clinic}"), &text);
+        let command = ["joint", "sum", "--label", label, "--values", &values, "--bound", "1000000", "--json"];
+        self.arguments(&[command.as_slice(), more].concat(), clinic, "--roster")
+    }
+
+    fn message_path(&self, place: &Place, clinic: usize) -> String {
+        let (roster, Place { ceremony, round, step, .. }) = (hex::encode(place.roster), *place);
+        format!("/v2/joint/{roster}/{ceremony}/{round}/{}/{clinic}", step.name())
+    }
+
+    fn place(&self, round: u32, step: Step) -> Place {
+        Place { roster: self.roster.id(), ceremony: 1, round, step }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> http::Reply {
+        self.gateway.send(&http::request(method, path, &[], body)).unwrap()
+    }
+
+    /// The gateway's file of a message or sum.
+    fn on_the_gateways_disk(&self, place: &Place, name: &str) -> PathBuf {
+        let id = hex::encode(place.roster);
+        self.gateway.path("data/joint").join(id).join(format!("{}/{}/{name}", place.ceremony, place.round))
+    }
+}
+
+/// Clinic 2 as a program of its own would be: it signs what it wants.
+struct Impostor<'a> {
+    study: &'a Study,
+    key: LogKey,
+}
+
+impl<'a> Impostor<'a> {
+    fn new(study: &'a Study) -> Self {
+        let line = fs::read_to_string(study.path("clinic-2/key")).unwrap();
+        Self { study, key: secret::decode(Purpose::Sign, &line).unwrap() }
+    }
+
+    fn draft(&self, place: Place, before: Hash) -> Message {
+        Message { place, clinic: self.key.verifier().name().to_owned(), before, payload: [0; 32] }
+    }
+
+    fn put(&self, draft: Message, payload: &[u8]) -> http::Reply {
+        let path = self.study.message_path(&draft.place, 2);
+        self.study.ask("PUT", &path, &Signed::sign(&self.key, draft, payload))
+    }
+
+    /// The messages of a step of all clinics, as soon as they are there.
+    fn wait(&self, place: Place) -> Vec<Signed> {
+        let read = |clinic| loop {
+            let reply = self.study.ask("GET", &self.study.message_path(&place, clinic), b"");
+            if reply.status == 200 {
+                return Signed::open(&reply.body, &self.study.roster, &place, clinic).unwrap();
+            }
+            assert_eq!(reply.json()["code"], "joint_unknown");
+            thread::sleep(Duration::from_millis(50));
+        };
+        (0..3).map(read).collect()
+    }
+
+    fn chain_of(&self, place: Place) -> Hash {
+        chain(self.wait(place).iter().map(|signed| &signed.message))
+    }
+
+    /// Seeds, and then a commitment to what `open` makes of the mask, the context of proofs, and nothing else; it is opened as `alter` makes it.
+    fn ceremony(&self, open: impl Fn(&[u64], &Digest) -> JointKeyShare, alter: impl Fn(&mut Vec<u8>)) {
+        let place = |step| self.study.place(0, step);
+        let identity = age_recipient(&self.study.path("clinic-2"));
+        let seed = [[7; 32].as_slice(), identity.as_bytes()].concat();
+        assert_eq!(self.put(self.draft(place(Step::Seed), self.study.roster.id()), &seed).status, 201);
+        let seeded = self.chain_of(place(Step::Seed));
+        let draft = self.draft(place(Step::Commit), seeded);
+        let share = open(&mask(&Digest::from_bytes(seeded)), &Digest::from_bytes(draft.context()));
+        let mut opening = [[9; 32].as_slice(), &share.to_bytes()].concat();
+        let commitment = Digest::of(&[b"tiresias/joint-commitment/v1\n".as_slice(), &opening].concat());
+        assert_eq!(self.put(draft, commitment.as_bytes()).status, 201);
+        let committed = self.chain_of(place(Step::Commit));
+        alter(&mut opening);
+        assert_eq!(self.put(self.draft(place(Step::Open), committed), &opening).status, 201);
+    }
+}
+
+/// Any key to seal to.
+fn age_recipient(_: &Path) -> String {
+    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()
+}
+
+fn totals(ended: &Ended) -> Vec<i64> {
+    let printed: Value = serde_json::from_str(&ended.out).unwrap();
+    printed["totals"].as_array().unwrap().iter().map(|total| total.as_i64().unwrap()).collect()
+}
+
+/// The failure of a clinic, which names whom it is about.
+fn names(ended: &Ended, code: &str, whom: &str) {
+    ended.failed(code);
+    assert!(ended.err.contains(whom), "{whom}: {ended:?}");
+}
+
+/// The breast-cancer table, split by the size of the tumour: clinic 0 sees small ones, clinic 2 large ones.
+fn split() -> [Vec<Vec<String>>; 3] {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/wdbc.csv")).unwrap();
+    let mut parts: [Vec<Vec<String>>; 3] = Default::default();
+    for line in text.lines().skip(1) {
+        let row: Vec<String> = line.split(',').take(4).map(str::to_owned).collect();
+        let radius: f64 = row[1].parse().unwrap();
+        parts[if radius < 12.0 {
+            0
+        } else if radius < 15.0 {
+            1
+        } else {
+            2
+        }]
+        .push(row);
+    }
+    assert!(parts.iter().all(|part| part.len() > 100));
+    parts
+}
+
+/// A model that calls a mean radius of 15 malignant and leaves what is near to a human; groups by texture and site.
+fn decisions(rows: &[(usize, Vec<String>)]) -> String {
+    let mut text = "truth,said,texture,site\n".to_owned();
+    for (site, row) in rows {
+        let radius: f64 = row[1].parse().unwrap();
+        let said = if (14.5..15.0).contains(&radius) {
+            "review"
+        } else if radius >= 15.0 {
+            "malignant"
+        } else {
+            "benign"
+        };
+        let texture = if row[2].parse::<f64>().unwrap() < 19.0 { "fine" } else { "coarse" };
+        writeln!(text, "{},{said},{texture},site-{site}", row[0]).unwrap();
+    }
+    text
+}
+
+#[test]
+fn three_clinics_find_what_one_would_that_had_all_patients() {
+    let study = Study::new();
+    let printed = study.ceremony();
+    assert!(printed.iter().all(|line| *line == printed[0] && line.contains("transcript")), "{printed:?}");
+
+    // Plain totals.
+    let vectors: [Vec<i64>; 3] =
+        [vec![1, -2, 1_000_000], vec![10, 0, 1_000_000], vec![100, -999_999, 1_000_000]];
+    let ended = study.at(&[0, 1, 2], |clinic| study.sum(clinic, "first", &vectors[clinic], &[]));
+    for ended in &ended {
+        assert_eq!(totals(ended), [111, -1_000_001, 3_000_000], "{ended:?}");
+    }
+
+    // Fairness: the counts of the whole table.
+    let parts = split();
+    let all: Vec<(usize, Vec<String>)> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(site, rows)| rows.iter().map(move |row| (site, row.clone())))
+        .collect();
+    let whole = study.write("whole.csv", &decisions(&all));
+    let vocabulary = study.write(
+        "vocabulary.toml",
+        "classes = ['benign', 'malignant']\n[groups]\ntexture = ['coarse', 'fine']\nsite = ['site-0', 'site-1', 'site-2']\n",
+    );
+    let options =
+        ["--truth", "truth", "--prediction", "said", "--abstain", "review", "--groups", "texture,site"];
+    let options =
+        [options.as_slice(), &["--positive", "malignant", "--min-cell", "1", "--resamples", "0", "--json"]]
+            .concat();
+    let ended = study.at(&[0, 1, 2], |clinic| {
+        let own: Vec<_> = all.iter().filter(|(site, _)| *site == clinic).cloned().collect();
+        let table = study.write(&format!("decisions-{clinic}.csv"), &decisions(&own));
+        let command = [&["fairness"], options.as_slice(), &["--vocabulary", &vocabulary, &table]].concat();
+        study.arguments(&command, clinic, "--joint")
+    });
+    let central = tiresias(&[&["fairness"], options.as_slice(), &[&whole]].concat()).json().remove(0);
+    for ended in ended {
+        let mut joint = ended.json().remove(0);
+        assert_eq!(joint["suppressed"]["cells"], 0);
+        joint.as_object_mut().unwrap().remove("suppressed");
+        let mut central = central.clone();
+        for audit in [&mut joint, &mut central] {
+            audit.as_object_mut().unwrap().remove("command");
+        }
+        assert_eq!(joint, central);
+    }
+
+    // Harmonization: the figures of the whole table.
+    let ended = study.at(&[0, 1, 2], |clinic| {
+        let mut table = "scanner,radius,texture,perimeter\n".to_owned();
+        for (at, row) in parts[clinic].iter().enumerate() {
+            writeln!(table, "scanner-{},{}", (at + clinic) % 2, row[1..4].join(",")).unwrap();
+        }
+        let table = study.write(&format!("features-{clinic}.csv"), &table);
+        let out = study.path(&format!("harmony-{clinic}.json"));
+        let apply = study.path(&format!("harmonized-{clinic}.csv"));
+        let command =
+            ["harmonize", "--features", &table, "--by", "scanner", "--sites", "scanner-0,scanner-1"];
+        let more = ["--step", "0.001", "--largest", "200", "--out", out.to_str().unwrap()];
+        let apply = ["--apply", apply.to_str().unwrap(), "--json"];
+        study.arguments(&[command.as_slice(), &more, &apply].concat(), clinic, "--roster")
+    });
+    let radii: Vec<f64> = all.iter().map(|(_, row)| row[1].parse().unwrap()).collect();
+    let (mean, variance) = moments(&radii);
+    for ended in ended {
+        let harmony = ended.json().remove(0);
+        let radius = &harmony["features"][0];
+        assert_eq!(radius["all"]["count"], radii.len());
+        assert!((radius["all"]["mean"].as_f64().unwrap() - mean).abs() < 1e-9);
+        assert!((radius["all"]["variance"].as_f64().unwrap() / variance - 1.0).abs() < 1e-9);
+    }
+    let mut harmonized = [Vec::new(), Vec::new()];
+    for clinic in 0..3 {
+        let text = fs::read_to_string(study.path(&format!("harmonized-{clinic}.csv"))).unwrap();
+        for line in text.lines().skip(1) {
+            let mut fields = line.split(',');
+            let scanner: usize = fields.next().unwrap().strip_prefix("scanner-").unwrap().parse().unwrap();
+            harmonized[scanner].push(fields.next().unwrap().parse::<f64>().unwrap());
+        }
+    }
+    for of_scanner in harmonized {
+        let (own_mean, own_variance) = moments(&of_scanner);
+        assert!((own_mean - mean).abs() < 1e-6 && (own_variance / variance - 1.0).abs() < 1e-6);
+    }
+
+    // Every message has a receipt, and every sum a leaf.
+    let receipts = fs::read_dir(study.path("clinic-0")).unwrap().flat_map(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::read_dir(path).unwrap().collect::<Vec<_>>() } else { Vec::new() }
+    });
+    let receipts: Vec<PathBuf> = receipts
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "receipt"))
+        .collect();
+    assert_eq!(receipts.len(), 4 + 2 * 3, "{receipts:?}");
+    let receipt = Receipt::parse(&fs::read_to_string(&receipts[0]).unwrap()).unwrap();
+    assert_eq!(receipt.leaf.event.name(), "joint-message");
+    let verified = tiresias(&[
+        "verify",
+        receipts[0].to_str().unwrap(),
+        "--log-key",
+        study.gateway.log_key.as_ref().unwrap(),
+    ]);
+    assert_eq!(verified.code, Some(3), "unwitnessed, and nothing is wrong: {verified:?}");
+}
+
+fn moments(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0))
+}
+
+#[test]
+fn a_clinic_that_is_missing_is_named_and_the_round_begins_anew() {
+    let study = Study::new();
+    let waiting = |command: &[&str], clinic| {
+        [study.arguments(command, clinic, "--roster"), vec!["--wait".into(), "1".into()]].concat()
+    };
+    let ended = study.at(&[0, 1], |clinic| waiting(&["joint", "ceremony"], clinic));
+    for ended in &ended {
+        names(ended, "joint_missing", "seed of clinic-2.example is not there in time");
+    }
+    study.ceremony();
+
+    let own = [[1, 2], [10, 20], [100, 200]];
+    let ended = study.at(&[0, 1], |clinic| study.sum(clinic, "sum", &own[clinic], &["--wait", "1"]));
+    for ended in &ended {
+        names(ended, "joint_missing", "submit of clinic-2.example is not there in time");
+    }
+    // Clinic 0 has changed its mind meanwhile: it joins with a fresh encryption, and so do all.
+    let changed = [[3, 4], own[1], own[2]];
+    let ended = study.at(&[0, 1, 2], |clinic| study.sum(clinic, "sum", &changed[clinic], &[]));
+    for ended in &ended {
+        assert_eq!(totals(ended), [113, 224], "{ended:?}");
+    }
+    assert!(study.on_the_gateways_disk(&study.place(2, Step::Submit), "sum").is_file());
+    assert!(
+        !study.on_the_gateways_disk(&study.place(1, Step::Submit), "sum").exists(),
+        "the round left behind is never added"
+    );
+    // With another bound, number of values or label, clinics do not sum the same thing, and say so.
+    let ended = study.at(&[0, 1, 2], |clinic| {
+        study.sum(clinic, if clinic == 2 { "other" } else { "sum" }, &own[clinic], &["--wait", "20"])
+    });
+    for clinic in [0, 1] {
+        names(
+            &ended[clinic],
+            "joint_cheat",
+            "clinic-2.example cheats, or is broken, in step submit: it sums something else",
+        );
+    }
+}
+
+#[test]
+fn keys_that_would_give_others_away_are_found_and_their_clinic_is_named() {
+    // It opens another share than it committed to, as one does who has seen the others' first.
+    let study = Study::new();
+    let children: Vec<_> =
+        [0, 1].map(|clinic| start(&study.arguments(&["joint", "ceremony"], clinic, "--roster"))).into();
+    let honest =
+        |mask: &[u64], context: &Digest| JointSecret::generate().unwrap().key_share(mask, context).unwrap();
+    let other = std::cell::RefCell::new(Vec::new());
+    Impostor::new(&study).ceremony(
+        |mask, context| {
+            *other.borrow_mut() = honest(mask, context).to_bytes();
+            honest(mask, context)
+        },
+        |opening| opening.splice(32.., other.borrow().iter().copied()).for_each(drop),
+    );
+    for child in children {
+        let ended = child.wait_with_output().unwrap().into();
+        names(
+            &ended,
+            "joint_cheat",
+            "clinic-2.example cheats, or is broken, in step open: it opens something else",
+        );
+    }
+
+    // It publishes a key of which it knows no short secret, with the proof of another.
+    let study = Study::new();
+    let children: Vec<_> =
+        [0, 1].map(|clinic| start(&study.arguments(&["joint", "ceremony"], clinic, "--roster"))).into();
+    Impostor::new(&study).ceremony(
+        |common, context| {
+            let rogue = mask(&Digest::of(b"b* less the sum of the others"));
+            JointKeyShare::new(rogue, honest(common, context).proof().clone())
+        },
+        |_| {},
+    );
+    for child in children {
+        let ended = child.wait_with_output().unwrap().into();
+        names(
+            &ended,
+            "joint_cheat",
+            "clinic-2.example cheats, or is broken, in step open: it has not proved",
+        );
+    }
+}
+
+/// What all clinics submit for this sum rests on, and the keys to encrypt with.
+fn sum_of(impostor: &Impostor<'_>, label: &str, values: usize) -> (Hash, Vec<u64>, Vec<u64>) {
+    let place = |step| impostor.study.place(0, step);
+    let common = mask(&Digest::from_bytes(impostor.chain_of(place(Step::Seed))));
+    let opens = impostor.wait(place(Step::Open));
+    let shares: Vec<JointKeyShare> =
+        opens.iter().map(|open| JointKeyShare::from_bytes(&open.payload[32..]).unwrap()).collect();
+    let transcript = hex::encode(impostor.chain_of(place(Step::Agree)));
+    let text = format!(
+        "tiresias/joint-sum/v1\ntranscript {transcript}\nvalues {values}\nbound 1000000\nlabel {label}\n"
+    );
+    (Sha256::digest(text).into(), common, tiresias_keys::joint::joint_key(&shares))
+}
+
+#[test]
+fn submissions_that_would_draw_secrets_out_are_found_and_nothing_is_taken_twice() {
+    let study = Study::new();
+    study.ceremony();
+    let impostor = Impostor::new(&study);
+    let (before, common, key) = sum_of(&impostor, "sum", 1);
+    let plan = Plan::new(3, 1, 1_000_000).unwrap();
+
+    // A mask that would make the honest clinics' shares show their secrets, with the proof of another.
+    let children: Vec<_> = [0, 1].map(|clinic| start(&study.sum(clinic, "sum", &[1], &[]))).into();
+    let draft = impostor.draft(study.place(1, Step::Submit), before);
+    let context = Digest::from_bytes(draft.context());
+    let good = encrypt_for_joint_sum(&plan, &common, &key, &[5], &context).unwrap();
+    let mut wide = JOINT.ring().zero();
+    wide[0] = 1 << 49;
+    wide[4096] = 1 << 49;
+    let block = good.blocks()[0].clone();
+    let evil =
+        JointSubmission::new(vec![JointBlock::new(wide, block.body().to_vec(), block.proof().clone())]);
+    assert_eq!(impostor.put(draft.clone(), &evil.to_bytes()).status, 201);
+    for child in children {
+        let ended = child.wait_with_output().unwrap().into();
+        names(
+            &ended,
+            "joint_cheat",
+            "clinic-2.example cheats, or is broken, in step submit: it has not proved",
+        );
+    }
+    for clinic in [0, 1] {
+        let share = study.on_the_gateways_disk(&study.place(1, Step::Share), &format!("share-{clinic}"));
+        assert!(!share.exists(), "no share was given");
+    }
+
+    // Another submission in its place, a copy for the next round, a copy of another clinic's: none is taken.
+    let twice = impostor.put(draft, &good.to_bytes());
+    assert_eq!((twice.status, twice.json()["code"].as_str()), (409, Some("joint_conflict")));
+    let stored = |clinic: usize| {
+        fs::read(study.on_the_gateways_disk(&study.place(1, Step::Submit), &format!("submit-{clinic}")))
+            .unwrap()
+    };
+    for (round, bytes) in [(2, stored(2)), (2, stored(0)), (1, stored(0))] {
+        let path = study.message_path(&study.place(round, Step::Submit), 2);
+        let refused = study.ask("PUT", &path, &bytes);
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (422, Some("malformed_message")));
+    }
+    // Another clinic's ciphertext and proof under its own name: taken by the gateway, found by the clinics.
+    let children: Vec<_> = [0, 1].map(|clinic| start(&study.sum(clinic, "sum", &[2], &[]))).into();
+    let place = study.place(2, Step::Submit);
+    let copied = loop {
+        let reply = study.ask("GET", &study.message_path(&place, 0), b"");
+        if reply.status == 200 {
+            break Signed::open(&reply.body, &study.roster, &place, 0).unwrap().payload;
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(impostor.put(impostor.draft(place, before), &copied).status, 201);
+    for child in children {
+        let ended = child.wait_with_output().unwrap().into();
+        names(
+            &ended,
+            "joint_cheat",
+            "clinic-2.example cheats, or is broken, in step submit: it has not proved",
+        );
+    }
+}
+
+#[test]
+fn a_gateway_that_adds_wrongly_or_asks_for_a_second_share_gets_none() {
+    let study = Study::new();
+    study.ceremony();
+    let impostor = Impostor::new(&study);
+
+    // A sum that is one clinic's submission alone, where that of all should be.
+    let path = study.on_the_gateways_disk(&study.place(1, Step::Submit), "sum");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, vec![0; 64]).unwrap();
+    let ended = study.at(&[0, 1, 2], |clinic| study.sum(clinic, "sum", &[1], &[]));
+    for ended in &ended {
+        names(ended, "joint_gateway", "its sum is not that of the submissions");
+    }
+
+    // A round that has been opened, and then another submission in the place of one of its own: a superset, in effect, of two opened sets.
+    let ended = study.at(&[0, 1, 2], |clinic| study.sum(clinic, "sum", &[7], &[]));
+    ended.iter().for_each(|ended| assert_eq!(totals(ended), [21], "{ended:?}"));
+    let place = |step| study.place(2, step);
+    for name in ["submit-2", "sum", "share-0", "share-1", "share-2"] {
+        fs::remove_file(study.on_the_gateways_disk(&place(Step::Submit), name)).unwrap();
+    }
+    for clinic in [0, 1] {
+        let kept = study.path(&format!("clinic-{clinic}/{}-1", &hex::encode(study.roster.id())[..16]));
+        fs::remove_file(kept.join("2-done")).unwrap();
+    }
+    let (before, common, key) = sum_of(&impostor, "sum", 1);
+    let plan = Plan::new(3, 1, 1_000_000).unwrap();
+    let draft = impostor.draft(place(Step::Submit), before);
+    let other =
+        encrypt_for_joint_sum(&plan, &common, &key, &[0], &Digest::from_bytes(draft.context())).unwrap();
+    assert_eq!(impostor.put(draft, &other.to_bytes()).status, 201);
+    let ended = study.at(&[0, 1], |clinic| study.sum(clinic, "sum", &[7], &[]));
+    for ended in &ended {
+        ended.failed("joint_second_share");
+    }
+
+    // What the gateway holds opens nothing: shares are sealed to the clinics.
+    let share = study.ask("GET", &study.message_path(&study.place(2, Step::Share), 0), b"");
+    let sealed = Signed::open(&share.body, &study.roster, &study.place(2, Step::Share), 0).unwrap().payload;
+    assert!(sealed.starts_with(b"age-encryption.org/v1"));
+    // The state directory has one user at a time.
+    let _held = StateDirectory::open(&study.path("clinic-0")).unwrap();
+    tiresias(&study.sum(0, "sum", &[7], &[])).failed("joint_state");
+}
+
+#[test]
+fn a_gateway_without_rosters_has_no_board() {
+    let study = Study::new();
+    let plain = Setup::model("open-weights").with_data().start();
+    let mut arguments = study.arguments(&["joint", "ceremony"], 0, "--roster");
+    for (name, value) in [
+        ("--gateway", plain.url.replace("127.0.0.1", "localhost")),
+        ("--ca", plain.certificate("ca.pem").to_str().unwrap().to_owned()),
+        ("--cert", plain.certificate("client.pem").to_str().unwrap().to_owned()),
+        ("--key", plain.certificate("client-key.pem").to_str().unwrap().to_owned()),
+    ] {
+        let at = arguments.iter().position(|argument| argument == name).unwrap();
+        arguments[at + 1] = value;
+    }
+    tiresias(&arguments).failed("unknown_route");
+}
