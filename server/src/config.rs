@@ -8,7 +8,8 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    cli::ServeArgs, device::DeviceChoice, governance::Governance, keys::KeyPolicy, tenants::Tenants,
+    cli::ServeArgs, device::DeviceChoice, governance::Governance, keys::KeyPolicy, sandbox::SandboxPolicy,
+    tenants::Tenants,
 };
 
 mod governance;
@@ -124,6 +125,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Where bootstraps are computed.
     pub device: DeviceChoice,
+    /// Whether the kernel holds the gateway to its own files.
+    pub sandbox: SandboxPolicy,
     /// Limits.
     pub limits: Limits,
     /// Evaluation keys.
@@ -145,6 +148,7 @@ struct File {
     data: Option<PathBuf>,
     metrics: Option<SocketAddr>,
     device: Option<String>,
+    sandbox: SandboxPolicy,
     tls: FileTls,
     limits: limits::FileLimits,
     keys: keys::FileKeys,
@@ -206,12 +210,18 @@ impl Config {
             data,
             metrics: args.metrics.or(file.metrics),
             device,
+            sandbox: file.sandbox,
             limits,
             keys,
             log,
             governance,
             args,
         })
+    }
+
+    /// The file that it was read from.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        self.args.config.as_ref()
     }
 
     /// Whether clients need certificates.
@@ -238,6 +248,7 @@ impl Config {
         keep("metrics", new.metrics != self.metrics);
         keep("data", new.data != self.data);
         keep("device", new.device != self.device);
+        keep("sandbox", new.sandbox != self.sandbox);
         keep("limits.connections", new.limits.connections != self.limits.connections);
         keep("limits.device_timeout", new.limits.device_timeout != self.limits.device_timeout);
         keep("limits.workers", new.limits.workers != self.limits.workers);
@@ -247,6 +258,7 @@ impl Config {
         keep("governance", new.governance != self.governance);
         new.keys = self.keys;
         new.device = self.device;
+        new.sandbox = self.sandbox;
         new.log.clone_from(&self.log);
         new.governance.clone_from(&self.governance);
         new.repo.clone_from(&self.repo);
