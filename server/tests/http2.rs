@@ -349,13 +349,14 @@ fn requests_over_http2_are_answered_many_at_once() {
         peer.request(stream, &head, &body);
         assert_eq!(peer.reply(stream).unwrap().0, 200);
     }
+    drop(peer);
     // One more at once than the gateway allows, none of them at its end.
     let mut peer = H2::open(&probe.gateway);
     for stream in (1..67).step_by(2) {
         peer.send(&frame(HEADERS, END_HEADERS, stream, &fields(&head)));
     }
     assert!(matches!(peer.outcome(65), Outcome::Reset(REFUSED | PROTOCOL) | Outcome::Goodbye(_)));
-    // The gateway's end would wait for its requests.
+    // The gateway's end would wait for its requests, and for this client to say that it has heard of the end.
     drop(peer);
     probe.finish();
 }
