@@ -4,12 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
+#[path = "common/footprint.rs"]
+mod footprint;
 #[path = "common/h2.rs"]
 mod h2;
 #[path = "common/probe.rs"]
 mod probe;
 
 use common::Setup;
+use footprint::Footprint;
 use h2::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, Outcome, PADDED, PING, PREFACE,
     PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, fields, frame, request_fields,
@@ -361,17 +364,10 @@ fn requests_over_http2_are_answered_many_at_once() {
     probe.finish();
 }
 
-/// The process's memory in KiB.
-fn memory(probe: &Probe) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", probe.gateway.process())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn floods_of_cheap_frames_cost_little_and_end() {
     let probe = Probe::start(Setup::model("flooded"));
-    let before = memory(&probe);
+    let before = Footprint::of(probe.gateway.process());
     let block = fields(&request_fields("GET", "/v2"));
     let open = frame(HEADERS, END_HEADERS, 1, &fields(&request_fields("POST", INFER)));
     let mut next = 1;
@@ -421,7 +417,8 @@ fn floods_of_cheap_frames_cost_little_and_end() {
         drop(peer);
         probe.alive(case);
     }
-    let grown = memory(&probe).saturating_sub(before);
+    let after = Footprint::of(probe.gateway.process());
+    let grown = after.memory_kib.saturating_sub(before.memory_kib);
     println!("memory grew by {grown} KiB");
     assert!(grown < 64 << 10, "{grown} KiB");
     probe.finish();
