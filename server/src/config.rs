@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     cli::ServeArgs, device::DeviceChoice, governance::Governance, joint::JointPolicy, keys::KeyPolicy,
-    tenants::Tenants,
+    sandbox::SandboxPolicy, tenants::Tenants,
 };
 
 mod governance;
@@ -126,6 +126,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// Where bootstraps are computed.
     pub device: DeviceChoice,
+    /// Whether the kernel holds the gateway to its own files.
+    pub sandbox: SandboxPolicy,
     /// Limits.
     pub limits: Limits,
     /// Evaluation keys.
@@ -149,6 +151,7 @@ struct File {
     data: Option<PathBuf>,
     metrics: Option<SocketAddr>,
     device: Option<String>,
+    sandbox: SandboxPolicy,
     tls: FileTls,
     limits: limits::FileLimits,
     keys: keys::FileKeys,
@@ -212,6 +215,7 @@ impl Config {
             data,
             metrics: args.metrics.or(file.metrics),
             device,
+            sandbox: file.sandbox,
             limits,
             keys,
             log,
@@ -219,6 +223,11 @@ impl Config {
             joint,
             args,
         })
+    }
+
+    /// The file that it was read from.
+    pub(crate) fn file(&self) -> Option<&PathBuf> {
+        self.args.config.as_ref()
     }
 
     /// Whether clients need certificates.
@@ -245,6 +254,7 @@ impl Config {
         keep("metrics", new.metrics != self.metrics);
         keep("data", new.data != self.data);
         keep("device", new.device != self.device);
+        keep("sandbox", new.sandbox != self.sandbox);
         keep("limits.connections", new.limits.connections != self.limits.connections);
         keep("limits.device_timeout", new.limits.device_timeout != self.limits.device_timeout);
         keep("limits.workers", new.limits.workers != self.limits.workers);
@@ -255,6 +265,7 @@ impl Config {
         keep("joint", new.joint != self.joint);
         new.keys = self.keys;
         new.device = self.device;
+        new.sandbox = self.sandbox;
         new.log.clone_from(&self.log);
         new.governance.clone_from(&self.governance);
         new.joint.clone_from(&self.joint);

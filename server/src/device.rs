@@ -31,6 +31,13 @@ pub(crate) use supervisor::DeviceMetrics;
 use supervisor::Supervisor;
 pub use worker::{WorkerArgs, WorkerError, work};
 
+/// Reads all messages in some bytes, as either end of the pipes would.
+pub(crate) fn read_messages(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Ok(Some(_)) = messages::Received::read(&mut rest) {}
+    let _ = messages::Reply::read(&mut &*bytes, &[3]);
+}
+
 /// Why a device that the operator names cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{choice} cannot be used: {why}")]

@@ -114,8 +114,9 @@ impl Gateway {
         self.stopping.store(true, Ordering::Release);
     }
 
+    /// Whether a request for inference has a chance: not where the gateway stops, and not where no answer can be logged.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::Acquire)
+        !self.stopping.load(Ordering::Acquire) && self.log.as_ref().is_none_or(|log| log.is_writable())
     }
 
     pub(crate) fn update_gauges(&self) {
@@ -124,5 +125,7 @@ impl Gateway {
         self.metrics.evaluation_keys.set(keys as i64);
         self.metrics.evaluation_key_bytes.set(bytes as i64);
         self.metrics.key_cache(hits, misses, evictions);
+        self.metrics.ready.set(self.is_ready().into());
+        self.metrics.certificate_expiry.set(self.settings.load().tls.expiry());
     }
 }

@@ -95,6 +95,9 @@ impl Gateway {
     pub(crate) fn health(&self) -> Response<Full<Bytes>> {
         let ready = self.is_ready();
         let mut health = json!({"ready": ready});
+        if let Some(log) = &self.log {
+            health["log"] = if log.is_writable() { "ok" } else { "unavailable" }.into();
+        }
         // Whoever speaks for a witness must not be able to stop the gateway: it stays ready.
         if let Some(state) =
             self.log.as_ref().and_then(|log| log.metrics().witnesses()).map(WitnessMetrics::state)

@@ -18,7 +18,7 @@
 //! 1. [`config`]: flags and file become one checked `Config`; [`check`]: `check-config`.
 //! 2. [`import`], [`repository`]: heads come in, models are stored and loaded.
 //! 3. [`governance`]: who approves what is served; [`joint`]: the board of sums over clinics; [`owner`]: the model owner's commands that answer on standard output.
-//! 4. [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
+//! 4. [`sandbox`]: what the process gives up; [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
 //! 5. [`registry`], `history`: what is served, and what was.
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
 //! 7. `gateway`, `router`, `body`, `protocol`, `handlers`: one request.
@@ -41,6 +41,8 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzed;
 mod gateway;
 pub mod governance;
 mod handlers;
@@ -61,6 +63,7 @@ mod reload;
 pub mod replay;
 pub mod repository;
 mod router;
+pub mod sandbox;
 pub mod sbom;
 mod seeds;
 mod swap;

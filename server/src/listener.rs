@@ -167,6 +167,7 @@ pub async fn serve(
             Err(error) => {
                 // Out of file descriptors, mostly: wait for some to come back.
                 tracing::warn!(kind = ?error.kind(), "accept failed");
+                gateway.metrics.accept_failures.inc();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }

@@ -37,7 +37,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
@@ -148,6 +148,8 @@ struct Shared {
     newest: watch::Sender<Newest>,
     /// Answers that are being computed.
     coming: AtomicUsize,
+    /// Whether the disk took what was last written to it.
+    writable: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -216,6 +218,7 @@ impl Log {
             checkpoint: Swap::new(Arc::clone(&book.shown().note)),
             newest: watch::Sender::new(newest),
             coming: AtomicUsize::new(0),
+            writable: AtomicBool::new(true),
         });
         let cosigned = book.cosigned_size();
         let (messages, inbox) = mpsc::channel();
@@ -248,6 +251,11 @@ impl Log {
 
     pub(crate) fn metrics(&self) -> &LogMetrics {
         &self.metrics
+    }
+
+    /// Whether answers can be logged, as far as the last write to the disk tells.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.shared.writable.load(Ordering::Acquire)
     }
 
     /// Says that an answer is about to be computed: a commit may wait for it a little.
@@ -316,6 +324,11 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Opens the log of a directory as a start does, and says how many leaves it has.
+pub(crate) fn reopen(directory: &Path) -> Result<u64, Error> {
+    Ok(Book::open(directory, None, None)?.size())
 }
 
 /// Makes the log's directory where there is none, for good.

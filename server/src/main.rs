@@ -11,7 +11,7 @@ use tiresias_server::{
     cli::{Cli, Command, ServeArgs},
     config, device, governance,
     listener::{self, Listening},
-    log, owner, replay, sbom, serve,
+    log, owner, replay, sandbox, sbom, serve,
 };
 use tokio::sync::mpsc;
 
@@ -51,6 +51,8 @@ enum Error {
     #[error(transparent)]
     Serve(#[from] listener::Error),
     #[error(transparent)]
+    Sandbox(#[from] sandbox::Error),
+    #[error(transparent)]
     Worker(#[from] device::WorkerError),
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -66,6 +68,7 @@ impl Error {
             Self::Check(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Serve(error) => error.code(),
+            Self::Sandbox(error) => error.code(),
             Self::Worker(_) => "worker",
             Self::Io(_) => "io",
         }
@@ -100,7 +103,10 @@ fn run_command(command: Command) -> Result<(), Error> {
 fn run_server(args: ServeArgs) -> Result<(), Error> {
     init_logging();
     let config = Config::from_args(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // The limits of a container stand in files that the sandbox leaves out.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    sandbox::enter(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     runtime.block_on(async {
         let (shutdown, reloads) = (shutdown_signal()?, reload_signal()?);
         Ok(serve(config, announce, shutdown, reloads).await?)

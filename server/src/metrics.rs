@@ -1,7 +1,7 @@
 //! Prometheus metrics: counts, sizes and times. Labels are model names, versions and error codes; never a tenant, a
 //! request id or anything that came in a body.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -45,8 +45,11 @@ pub(crate) struct Metrics {
     request_bytes: Counter,
     response_bytes: Counter,
     pub(crate) connections: Gauge,
-    pub(crate) pending: Gauge<i64, std::sync::atomic::AtomicI64>,
+    pub(crate) pending: Gauge<i64, AtomicI64>,
     pub(crate) handshake_failures: Counter<u64, AtomicU64>,
+    pub(crate) accept_failures: Counter<u64, AtomicU64>,
+    pub(crate) certificate_expiry: Gauge<i64, AtomicI64>,
+    pub(crate) ready: Gauge<i64, AtomicI64>,
     pub(crate) evaluation_keys: Gauge,
     pub(crate) evaluation_key_bytes: Gauge,
     key_cache: Family<ResultLabels, Gauge>,
@@ -71,6 +74,8 @@ impl Metrics {
         let (connections, pending) = (Gauge::default(), Gauge::default());
         let (evaluation_keys, evaluation_key_bytes) = (Gauge::default(), Gauge::default());
         let key_cache = Family::default();
+        let (accept_failures, certificate_expiry, ready) =
+            (Counter::default(), Gauge::default(), Gauge::default());
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The gateway's version", build);
         registry.register("inference_request_success", "Inference requests answered", success.clone());
@@ -79,6 +84,17 @@ impl Metrics {
         registry.register("tls_key_exchange", "TLS handshakes, by key exchange group", key_exchange.clone());
         registry.register("reload", "Reloads of configuration, certificates and models", reloads.clone());
         registry.register("tls_handshake_failure", "TLS handshakes that failed", handshake_failures.clone());
+        registry.register(
+            "accept_failure",
+            "Connections that could not be accepted, for want of file descriptors mostly",
+            accept_failures.clone(),
+        );
+        registry.register(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the gateway's certificate expires, in seconds since 1970; 0 where that cannot be told",
+            certificate_expiry.clone(),
+        );
+        registry.register("ready", "1 where requests are served, as in /health", ready.clone());
         registry.register("open_connections", "Open connections", connections.clone());
         registry.register("pending_request_count", "Requests admitted and not yet answered", pending.clone());
         registry.register("evaluation_keys", "Evaluation keys on disk", evaluation_keys.clone());
@@ -116,6 +132,9 @@ impl Metrics {
             connections,
             pending,
             handshake_failures,
+            accept_failures,
+            certificate_expiry,
+            ready,
             evaluation_keys,
             evaluation_key_bytes,
             key_cache,

@@ -4,7 +4,7 @@
 //! Where revocation lists are given, every certificate of a client's chain below the root must be covered by one
 //! that has not expired: a list that is missing or stale refuses, it never admits.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     CertificateError, RootCertStore, ServerConfig,
@@ -67,9 +67,15 @@ pub struct Tls {
     /// For new connections. Sessions of another `Tls` cannot be resumed with it.
     pub(crate) server: Arc<ServerConfig>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the server's certificate expires, in seconds since 1970; 0 where that cannot be told.
+    expiry: i64,
 }
 
 impl Tls {
+    pub(crate) fn expiry(&self) -> i64 {
+        self.expiry
+    }
+
     /// The configuration of a server for new connections.
     #[must_use]
     pub fn server(&self) -> Arc<ServerConfig> {
@@ -104,11 +110,26 @@ pub fn load(config: &TlsConfig) -> Result<Tls, Error> {
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier.clone().unwrap_or_else(WebPkiClientVerifier::no_client_auth));
+    let chain = read_certificates(&config.cert)?;
+    let expiry = chain.first().map_or(0, expiry);
     let mut server = builder
-        .with_single_cert(read_certificates(&config.cert)?, key)
+        .with_single_cert(chain, key)
         .map_err(|source| Error::Certificate { path: config.cert.display().to_string(), source })?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Tls { server: Arc::new(server), verifier })
+    Ok(Tls { server: Arc::new(server), verifier, expiry })
+}
+
+/// When a certificate expires, as the verifier tells who asks at the end of time: it looks at that before anything else.
+fn expiry(certificate: &CertificateDer<'_>) -> i64 {
+    let end = UnixTime::since_unix_epoch(Duration::from_secs(u64::from(u32::MAX) << 8));
+    let verified = webpki::EndEntityCert::try_from(certificate).map(|certificate| {
+        let usage = webpki::KeyUsage::server_auth();
+        certificate.verify_for_usage(&[], &[], &[], end, usage, None, None).map(drop)
+    });
+    match verified {
+        Ok(Err(webpki::Error::CertExpired { not_after, .. })) => not_after.as_secs() as i64,
+        _ => 0,
+    }
 }
 
 fn client_verifier(
@@ -184,6 +205,19 @@ fn read_crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_tells_when_it_expires() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(2031, 5, 6);
+        let certificate = parameters.self_signed(&key).unwrap();
+        assert_eq!(expiry(certificate.der()), 1_935_792_000);
+        assert_eq!(expiry(&CertificateDer::from(vec![0x30, 0])), 0);
+        let own = load(&ensure_self_signed(directory.path()).unwrap()).unwrap();
+        assert!(own.expiry() > 1_935_792_000);
+    }
 
     #[test]
     fn files_of_the_wrong_kind_are_refused_by_name() {

@@ -15,9 +15,10 @@ use std::{
     process::Command,
     sync::Mutex,
     thread,
+    time::{Duration, Instant},
 };
 
-use common::{Gateway, Setup, http::Reply};
+use common::{Gateway, HANG, Setup, http::Reply};
 use probe::Probe;
 use public_log::{PublicLog, answer, key_of, receipt};
 use serde_json::json;
@@ -156,6 +157,39 @@ fn a_gateway_that_ends_while_its_disk_fails_loses_no_receipt() {
     assert!(gateway.wait().success());
     let log = PublicLog::read(&gateway.path("data/log/public"), &key);
     all.iter().for_each(|receipt| log.has(receipt, &key));
+}
+
+/// What `/health` says, and whether it is 200.
+fn health(gateway: &Gateway) -> (bool, serde_json::Value) {
+    let text = gateway.get_metrics("/health");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.starts_with("HTTP/1.1 200"), serde_json::from_str(body).unwrap())
+}
+
+#[test]
+fn a_gateway_that_can_log_nothing_is_not_ready_and_finds_out_by_itself_when_it_can() {
+    let (fault, setup) = Fault::prepare(Setup::model("flooded").with_data());
+    let probe = Probe::start(setup);
+    let (request, gateway) = (probe.kept_alive(), &probe.gateway);
+    let ready = |word: &str| (word == "ok", json!({"ready": word == "ok", "log": word}));
+    assert_eq!(health(gateway), ready("ok"));
+    for words in ["journal-sync", "journal-torn journal-cut"] {
+        fault.begin(words);
+        ask(gateway, &request, 1).iter().for_each(is_refused);
+        assert_eq!(health(gateway), ready("unavailable"), "{words}");
+        assert_eq!(gateway.get("/v2/health/ready").status, 503);
+        assert_eq!(gateway.get("/v2/health/live").status, 200);
+        assert!(gateway.get_metrics("/metrics").contains("\ntiresias_ready 0\n"));
+        fault.end();
+        // No request comes meanwhile.
+        let end = Instant::now() + HANG;
+        while health(gateway) != ready("ok") {
+            assert!(Instant::now() < end, "{words}: it stays unavailable");
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(gateway.send(&request).unwrap().status, 200);
+    }
+    assert!(gateway.get_metrics("/metrics").contains("\ntiresias_ready 1\n"));
 }
 
 #[test]

@@ -260,9 +260,7 @@ impl Book {
     /// entries, each with its place among them. Returns the index of the first entry. Where it fails, the log is as it was.
     pub(super) fn commit(&mut self, entries: &[Hash], seeds: &[(u64, &Seed)]) -> io::Result<u64> {
         let first = self.tree.size();
-        if first - self.files.size() > MOST_UNPUBLISHED {
-            return Err(io::Error::other("the public files are too far behind"));
-        }
+        self.is_not_behind()?;
         if let Some(kept) = self.seeds.as_mut().filter(|_| !seeds.is_empty()) {
             kept.keep(today(), seeds.iter().map(|(place, seed)| (first + place, *seed)))?;
         }
@@ -272,6 +270,22 @@ impl Book {
         }
         self.sign();
         Ok(first)
+    }
+
+    /// Whether the disk takes a write and a sync again.
+    pub(super) fn try_disk(&mut self) -> io::Result<()> {
+        self.is_not_behind()?;
+        if let Some(kept) = &mut self.seeds {
+            kept.keep(today(), std::iter::empty())?;
+        }
+        self.records.try_disk()
+    }
+
+    fn is_not_behind(&self) -> io::Result<()> {
+        if self.tree.size() - self.files.size() > MOST_UNPUBLISHED {
+            return Err(io::Error::other("the public files are too far behind"));
+        }
+        Ok(())
     }
 
     /// The proof that one of the entries appended last is under the newest checkpoint.

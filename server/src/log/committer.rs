@@ -155,8 +155,10 @@ impl Committer {
 
     /// Waits for entries, or until there is something else to do, and takes those that are there.
     fn receive(&mut self) {
-        let patience = if !self.waiting.is_empty() {
-            if self.failing { RETRY } else { Duration::ZERO }
+        let patience = if self.failing {
+            RETRY
+        } else if !self.waiting.is_empty() {
+            Duration::ZERO
         } else if !self.book.is_published() {
             PUBLISH_EVERY.saturating_sub(self.published.elapsed())
         } else {
@@ -204,6 +206,10 @@ impl Committer {
     /// Commits what waits, as many as one write holds: all of them are in the log, or none. Whether there were any, and they are.
     fn commit(&mut self) -> bool {
         if self.waiting.is_empty() {
+            if self.failing {
+                // Nobody sends requests to a gateway that is not ready: it has to find out by itself.
+                self.shared.writable.store(self.book.try_disk().is_ok(), Ordering::Release);
+            }
             return false;
         }
         let started = Instant::now();
@@ -222,6 +228,7 @@ impl Committer {
                 return false;
             }
         };
+        self.shared.writable.store(true, Ordering::Release);
         if std::mem::take(&mut self.failing) {
             tracing::info!("the transparency log can be written again");
         }
@@ -245,6 +252,7 @@ impl Committer {
             tracing::error!(kind = ?error.kind(), "the transparency log could not be written: requests are refused");
         }
         self.metrics.failed();
+        self.shared.writable.store(false, Ordering::Release);
         while let Ok(message) = self.messages.try_recv() {
             self.take(message);
         }

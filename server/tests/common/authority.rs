@@ -71,9 +71,15 @@ impl Authority {
 
     /// Makes a certificate, in place of one that has the name already.
     pub(crate) fn issue(&mut self, name: &str, purpose: ExtendedKeyUsagePurpose) {
+        self.issue_until(name, purpose, 4096);
+    }
+
+    /// The same for one that is good until a year begins.
+    pub(crate) fn issue_until(&mut self, name: &str, purpose: ExtendedKeyUsagePurpose, year: i32) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut parameters = CertificateParams::new(names).unwrap();
         parameters.extended_key_usages = vec![purpose];
+        parameters.not_after = date_time_ymd(year, 1, 1);
         parameters.serial_number = Some(SerialNumber::from(self.next_serial(name)));
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();

@@ -129,6 +129,10 @@ impl Connection {
 
     /// Reads one response.
     pub(crate) fn reply(&mut self) -> io::Result<Reply> {
+        self.read_reply(true)
+    }
+
+    fn read_reply(&mut self, has_body: bool) -> io::Result<Reply> {
         let status_line = self.line()?;
         let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("not HTTP: {status_line:?}")))?;
@@ -139,11 +143,16 @@ impl Connection {
             reply.headers.push((name.to_owned(), value.to_owned()));
         }
         let length = reply.header("content-length").map_or(0, |length| length.parse().unwrap());
-        if !matches!(status, 100..=199 | 204 | 304) {
+        if has_body && !matches!(status, 100..=199 | 204 | 304) {
             reply.body = vec![0; length];
             self.stream.read_exact(&mut reply.body)?;
         }
         Ok(reply)
+    }
+
+    /// Reads one response without a body, whatever length it states.
+    pub(crate) fn head_reply(&mut self) -> io::Result<Reply> {
+        self.read_reply(false)
     }
 
     /// One byte, or the reason why there is none.
@@ -151,6 +160,13 @@ impl Connection {
         let mut byte = [0];
         self.stream.read_exact(&mut byte)?;
         Ok(byte[0])
+    }
+
+    /// So many bytes.
+    pub(crate) fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::cell::RefCell;
+use std::sync::Mutex;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) struct Probe {
     /// A good element for `model`.
     pub(crate) element: Vec<u8>,
     good: Vec<u8>,
-    replies: RefCell<String>,
+    replies: Mutex<String>,
 }
 
 /// The binary part of a body: each element behind its length.
@@ -59,7 +59,7 @@ impl Probe {
         let gateway = setup.start();
         let model = Model::from_card(gateway.get("/v2/models/m/config").body).unwrap();
         let element = model.encrypt(&rows()[0], None).unwrap().element;
-        let mut probe = Self { gateway, model, element, good: Vec::new(), replies: RefCell::default() };
+        let mut probe = Self { gateway, model, element, good: Vec::new(), replies: Mutex::default() };
         probe.good = probe.infer_elements(&[&probe.element]);
         probe.alive("the start");
         probe
@@ -154,7 +154,7 @@ impl Probe {
         assert_eq!(allow, (status == 405).then_some(true), "{case}: the method that a route takes");
         let retry_after = reply.header("retry-after");
         assert_eq!(retry_after, (code == "queue_full").then_some("1"), "{case}");
-        self.replies.borrow_mut().push_str(&text);
+        self.replies.lock().unwrap().push_str(&text);
         error
     }
 
@@ -166,7 +166,7 @@ impl Probe {
         let log = self.gateway.log();
         assert!(!log.contains("panicked"), "{log}");
         assert!(!log.contains("ERROR"), "nothing was the gateway's own fault: {log}");
-        let said = self.replies.take() + &log;
+        let said = std::mem::take(&mut *self.replies.lock().unwrap()) + &log;
         let near_the_end = self.element.len() - TRAILER - 24;
         for at in [8, 40, BODY_AT, BODY_AT + 1, BODY_AT + 2, 1000, 1001, 1002, near_the_end] {
             let bytes = &self.element[at..at + 9];
