@@ -76,7 +76,8 @@ impl PrivacyLedger {
     pub fn open(path: &Path, budget: Option<(f64, f64)>) -> Result<Self, Error> {
         let wrong = |reason| Learning::LedgerBudget { path: path.to_owned(), reason };
         let budget = budget.map(|(epsilon, delta)| {
-            Budget::new(epsilon, delta).map_err(|source| Error::from(Learning::Synth { path: path.to_owned(), source }))?;
+            Budget::new(epsilon, delta)
+                .map_err(|source| Error::from(Learning::Synth { path: path.to_owned(), source }))?;
             Ok::<_, Error>((epsilon, delta))
         });
         let budget = budget.transpose()?;

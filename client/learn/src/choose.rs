@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tiresias_synth::lbfgs;
 
 use crate::{
-    Alone, Confusion, Counts, Error, Head, Patients, Weighing,
+    Confusion, Counts, Error, Head, Patients, Weighing,
     objective::{Design, penalty, residuals},
     scaling::Scaling,
     train::STRENGTHS,
@@ -130,7 +130,7 @@ struct Fit {
 impl Fit {
     fn new(patients: &Patients, weighing: Weighing) -> Result<Self, Error> {
         let counts = Counts::of(patients);
-        let scaling = Scaling::pooled(patients.rows(), counts.total(), &mut Alone)?;
+        let scaling = Scaling::of(patients.rows())?;
         let design = Design::new(patients, &scaling, &counts, weighing);
         Ok(Self { scaling, design })
     }
@@ -147,6 +147,14 @@ impl Fit {
         });
         (Head::fold(shape, &found.at, &self.scaling), found.at)
     }
+}
+
+/// A part of each class for learning, and one fold of so many to test on.
+pub fn hold_out(patients: &Patients, folds: usize, seed: u64) -> Result<(Patients, Patients), Error> {
+    if !(2..=20).contains(&folds) {
+        return Err(Error::Setting("--folds: between 2 and 20"));
+    }
+    parts(patients, &deal(patients, folds, seed), 0)
 }
 
 /// The fold of each patient: of each class in turn, in an order that follows from the seed and the places of the rows.
@@ -176,7 +184,7 @@ mod tests {
     use tiresias_synth::{Rows, linear::dot};
 
     use super::*;
-    use crate::{Settings, objective::tests::example, train};
+    use crate::{Alone, Settings, objective::tests::example, scaling::bounds_of, train};
 
     #[test]
     fn folds_have_their_share_of_each_class_and_follow_from_the_seed() {
@@ -201,7 +209,8 @@ mod tests {
             let weighing = Weighing { balanced: true, reweighed: false };
             let (quick, _) = Fit::new(&patients, weighing).unwrap().at(0.5, None);
             let settings = Settings { weighing, strength: 0.5, rounds: 30 };
-            let trained = train(&patients, &settings, &mut Alone).unwrap();
+            let bounds = bounds_of(patients.rows()).unwrap();
+            let trained = train(&patients, &bounds, &settings, &mut Alone).unwrap();
             assert!(trained.run.is_converged && trained.run.rounds < 12, "{:?}", trained.run);
             let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
             assert!(near(quick.weights(), trained.head.weights()));

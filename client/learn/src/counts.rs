@@ -6,7 +6,7 @@
 //!
 //! Both together multiply: groups and classes are independent then, and the classes weigh the same.
 
-use crate::{Error, Patients, Pool};
+use crate::{Error, Patients, Pool, fixed::COUNT_BOUND};
 
 /// Patients of each group and class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +40,7 @@ impl Counts {
     /// Those of all clinics.
     pub(crate) fn pooled<P: Pool>(patients: &Patients, pool: &mut P) -> Result<Self, P::Error> {
         let own = Self::of(patients);
-        let cells: Vec<i128> = own.cells.iter().map(|&count| i128::from(count)).collect();
-        let totals = pool.sum("counts", &cells, COUNT_BITS)?;
+        let totals = pool.sum("counts", &signed(&own.cells), COUNT_BOUND)?;
         let cells = totals.iter().map(|&total| u64::try_from(total).map_err(|_| Error::Totals));
         let all = Self { classes: own.classes, cells: cells.collect::<Result<_, _>>()? };
         if let Some(class) = (0..all.classes).find(|&class| all.class(class) == 0) {
@@ -79,8 +78,10 @@ impl Counts {
     }
 }
 
-/// Counts fit into so many bits.
-pub(crate) const COUNT_BITS: u32 = 40;
+/// Counts as what is summed.
+pub(crate) fn signed(counts: &[u64]) -> Vec<i64> {
+    counts.iter().map(|&count| i64::try_from(count).unwrap_or(i64::MAX)).collect()
+}
 
 #[cfg(test)]
 mod tests {

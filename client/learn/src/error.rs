@@ -34,8 +34,8 @@ pub enum Error {
     },
     /// A number that does not fit into the fixed point.
     #[error(
-        "a sum over patients is too large for the fixed point: features must lie within a thousand deviations of their mean and below \
-         2^60; look for patients whose features are wrong"
+        "a sum over patients is too large for the fixed point: features must lie within 700 deviations of their mean, and bounds must not be \
+         far too narrow; look for patients whose features are wrong"
     )]
     Overflow,
     /// Totals that cannot be those of what was asked.

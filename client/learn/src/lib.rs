@@ -18,7 +18,7 @@
 //!
 //! 1. [`patients`]: the table, with groups. [`counts`]: how many there are, and weights that follow (classes, fairness). [`scaling`]: means
 //!    and deviations.
-//! 2. [`pool`]: whose sums are opened. [`fixed`]: numbers as integers, and wide integers as several narrow ones.
+//! 2. [`pool`]: whose sums are opened. [`fixed`]: numbers as integers.
 //! 3. `objective`: what is minimized. `newton`: how. [`mod@train`]: all rounds. [`head`]: what comes out.
 //! 4. [`mod@choose`]: how strong the penalty is, by cross-validation. [`metrics`]: how often the head is right, and for whom.
 //! 5. [`private`]: the same rounds with differential privacy.
@@ -26,7 +26,7 @@
 //! # Cost
 //!
 //! With n patients, d features and K classes there are P = K (d + 1) parameters, half as many for two classes. Up to [`train::MAXIMUM_NEWTON`]
-//! of them a round sums P²/2 + P + 1 numbers, and five to ten rounds are enough; above, P + 1 numbers, and some fifty rounds.
+//! of them a round sums P²/2 + P + 1 numbers, and five to ten rounds are enough; above, P + 1 numbers, and some hundred rounds.
 #![forbid(unsafe_code)]
 
 pub mod choose;

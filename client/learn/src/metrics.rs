@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Error, Head, Patients, Pool, counts::COUNT_BITS};
+use crate::{Error, Head, Patients, Pool, counts::signed, fixed::COUNT_BOUND};
 
 /// Figures of fewer patients are not given: they tell of single ones, and are hardly more than chance.
 pub const FEWEST: u64 = 10;
@@ -51,8 +51,7 @@ impl Confusion {
 
     /// That of all clinics.
     pub fn pooled<P: Pool>(mut self, pool: &mut P) -> Result<Self, P::Error> {
-        let own: Vec<i128> = self.cells.iter().map(|&cell| i128::from(cell)).collect();
-        let totals = pool.sum("right and wrong", &own, COUNT_BITS)?;
+        let totals = pool.sum("right and wrong", &signed(&self.cells), COUNT_BOUND)?;
         let cells = totals.iter().map(|&total| u64::try_from(total).map_err(|_| Error::Totals));
         self.cells = cells.collect::<Result<_, _>>()?;
         Ok(self)

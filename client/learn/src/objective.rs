@@ -11,7 +11,7 @@ use tiresias_synth::linear::{add, dot};
 
 use crate::{
     Counts, Error, Patients, Weighing,
-    fixed::{fixed, float},
+    fixed::{accumulate, float},
     scaling::Scaling,
 };
 
@@ -111,22 +111,18 @@ impl Design {
     }
 
     /// The same in fixed point: loss and gradient, then the second derivatives where they are asked for.
-    pub(crate) fn totals(&self, parameters: &[f64], second: bool) -> Result<Vec<i128>, Error> {
+    pub(crate) fn totals(&self, parameters: &[f64], second: bool) -> Result<Vec<i64>, Error> {
         let (shape, columns) = (self.shape, self.shape.columns);
         let halves = if second { shape.halves() } else { 0 };
         let mut sums = vec![0i64; 1 + shape.parameters() + halves];
         let mut scores = vec![0.0; shape.classes];
-        let add = |sum: &mut i64, value: f64| {
-            *sum = sum.checked_add(fixed(value)?).ok_or(Error::Overflow)?;
-            Ok::<_, Error>(())
-        };
         for (row, class, weight) in self.each() {
             shape.scores(parameters, row, &mut scores);
-            add(&mut sums[0], weight * residuals(&mut scores, class))?;
+            accumulate(&mut sums[0], weight * residuals(&mut scores, class))?;
             let residuals = &scores[shape.offset()..];
             for (part, residual) in sums[1..=shape.parameters()].chunks_exact_mut(columns).zip(residuals) {
                 for (sum, value) in part.iter_mut().zip(row) {
-                    add(sum, weight * residual * value)?;
+                    accumulate(sum, weight * residual * value)?;
                 }
             }
             if !second {
@@ -144,13 +140,13 @@ impl Design {
                         let until = if is_same { a + 1 } else { columns };
                         // The row first: it must not take an entry more than it has numbers.
                         for (value, sum) in row[..until].iter().zip(entries.by_ref()) {
-                            add(sum, factor * value)?;
+                            accumulate(sum, factor * value)?;
                         }
                     }
                 }
             }
         }
-        Ok(sums.into_iter().map(i128::from).collect())
+        Ok(sums)
     }
 }
 
@@ -164,7 +160,7 @@ pub(crate) struct Slopes {
 }
 
 impl Slopes {
-    pub(crate) fn of(totals: &[i128], shape: Shape, parameters: &[f64], strength: f64) -> Self {
+    pub(crate) fn of(totals: &[i64], shape: Shape, parameters: &[f64], strength: f64) -> Self {
         let numbers: Vec<f64> = totals.iter().map(|&total| float(total)).collect();
         let (first, second) = numbers.split_at(1 + shape.parameters());
         let mut slopes = Self { value: first[0], gradient: first[1..].to_vec(), second: second.to_vec() };
@@ -205,7 +201,7 @@ pub(crate) fn penalty(shape: Shape, parameters: &[f64], strength: f64, gradient:
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use tiresias_synth::Rows;
+    use tiresias_synth::{Bound, Bounds, Rows};
 
     use super::*;
     use crate::Alone;
@@ -220,7 +216,7 @@ pub(crate) mod tests {
 
     fn design(patients: &Patients) -> Design {
         let counts = Counts::of(patients);
-        let scaling = Scaling::pooled(patients.rows(), counts.total(), &mut Alone).unwrap();
+        let scaling = Scaling::of(patients.rows()).unwrap();
         Design::new(patients, &scaling, &counts, Weighing { balanced: true, reweighed: false })
     }
 
@@ -263,8 +259,9 @@ pub(crate) mod tests {
         let far = rows.values().iter().enumerate().map(|(at, &value)| if at == 3 { 1e30 } else { value });
         let rows = Rows::new(far.collect(), 3, rows.labels().to_vec(), rows.classes().to_vec()).unwrap();
         let counts = Counts::of(&patients);
-        assert_eq!(Scaling::pooled(&rows, 40, &mut Alone).unwrap_err(), Error::Overflow);
-        let scaling = Scaling::from_moments(&[0.0; 3], &[1.0; 3]);
+        let bounds = Bounds::new(vec![Bound { lower: -9.0, upper: 9.0, whole: false }; 3]).unwrap();
+        assert_eq!(Scaling::pooled(&rows, &bounds, 40, &mut Alone).unwrap_err(), Error::Overflow);
+        let scaling = Scaling::of_bounds(&rows, &bounds).unwrap();
         let design = Design::new(&Patients::new(rows), &scaling, &counts, Weighing::default());
         assert_eq!(design.totals(&[0.0; 4], true).unwrap_err(), Error::Overflow);
     }

@@ -23,7 +23,6 @@ use tiresias_synth::{
 
 use crate::{
     Error, Head, Patients, Pool,
-    fixed::TOTAL_BITS,
     objective::{Shape, penalty, residuals},
     scaling::Scaling,
     train::{Run, STRENGTHS},
@@ -34,6 +33,9 @@ const COUNT_SHARE: f64 = 0.05;
 
 /// Bits behind the point of what is summed.
 const STEP: u32 = 10;
+
+/// No sum of a clinic is larger, with its noise.
+const BOUND: u64 = 1 << 46;
 
 /// Rounds, at most.
 pub const MAXIMUM_ROUNDS: usize = 200;
@@ -134,14 +136,10 @@ pub fn train_private<P: Pool>(
     pool: &mut P,
 ) -> Result<Private, P::Error> {
     let shape = Shape::of(&Patients::new(rows.clone()));
-    if bounds.as_slice().len() != rows.columns() {
-        return Err(Error::from(tiresias_synth::Error::BoundsCount).into());
-    }
-    let (scaling, design) = bounded(rows, bounds);
+    let (scaling, design) = bounded(rows, bounds)?;
     let mut ask = |question: &str, own: Vec<i64>, variance| -> Result<Vec<f64>, P::Error> {
-        let noisy: Vec<i128> =
-            own.iter().map(|&sum| i128::from(sum) + i128::from(noise.gaussian(variance))).collect();
-        let totals = pool.sum(question, &noisy, TOTAL_BITS)?;
+        let noisy: Vec<i64> = own.iter().map(|sum| sum.saturating_add(noise.gaussian(variance))).collect();
+        let totals = pool.sum(question, &noisy, BOUND)?;
         Ok(totals.into_iter().map(|total| total as f64).collect())
     };
     let counted = ask("counts", vec![rows.len() as i64], plan.variance(0))?;
@@ -167,12 +165,9 @@ pub fn train_private<P: Pool>(
 }
 
 /// Rows moved into their bounds, scaled by them, and drawn to a length of at most sqrt(d + 1).
-fn bounded(rows: &Rows, bounds: &Bounds) -> (Scaling, Vec<f64>) {
+fn bounded(rows: &Rows, bounds: &Bounds) -> Result<(Scaling, Vec<f64>), Error> {
+    let scaling = Scaling::of_bounds(rows, bounds)?;
     let bounds = bounds.as_slice();
-    let means: Vec<f64> = bounds.iter().map(|bound| bound.lower / 2.0 + bound.upper / 2.0).collect();
-    let variances: Vec<f64> =
-        bounds.iter().map(|bound| ((bound.upper - bound.lower) / 4.0).powi(2)).collect();
-    let scaling = Scaling::from_moments(&means, &variances);
     let mut design = Vec::with_capacity(rows.len() * (rows.columns() + 1));
     // A hair less than what is allowed, for roundings.
     let longest = ((rows.columns() + 1) as f64).sqrt() * (1.0 - 1e-9);
@@ -189,7 +184,7 @@ fn bounded(rows: &Rows, bounds: &Bounds) -> (Scaling, Vec<f64>) {
             row.iter_mut().for_each(|value| *value *= longest / length);
         }
     }
-    (scaling, design)
+    Ok((scaling, design))
 }
 
 /// The sum of the patients' gradients, in steps. No patient adds more than the sensitivity allows.
@@ -250,7 +245,7 @@ mod tests {
             let patients = example(classes, 40);
             let shape = Shape::of(&patients);
             // Bounds that many values are outside of.
-            let (_, design) = bounded(patients.rows(), &bounds(-1.0, 1.0));
+            let (_, design) = bounded(patients.rows(), &bounds(-1.0, 1.0)).unwrap();
             let most = sensitivity_squared(shape);
             for scale in [0.0, 1.0, 30.0] {
                 let at: Vec<f64> = (0..shape.parameters()).map(|at| scale * (at as f64).cos()).collect();
@@ -283,10 +278,10 @@ mod tests {
 
     #[test]
     fn what_is_summed_has_the_noise_that_is_planned() {
-        struct Kept(Vec<i128>);
+        struct Kept(Vec<i64>);
         impl Pool for Kept {
             type Error = Error;
-            fn sum(&mut self, question: &str, values: &[i128], _: u32) -> Result<Vec<i128>, Error> {
+            fn sum(&mut self, question: &str, values: &[i64], _: u64) -> Result<Vec<i64>, Error> {
                 if question == "round 1" {
                     self.0.extend(values);
                 }
@@ -295,7 +290,7 @@ mod tests {
         }
         let patients = example(2, 40);
         let plan = Plan::new(Budget::new(2.0, 1e-5).unwrap(), 3, 2, 4, 1.0).unwrap();
-        let (_, design) = bounded(patients.rows(), &bounds(-10.0, 25.0));
+        let (_, design) = bounded(patients.rows(), &bounds(-10.0, 25.0)).unwrap();
         let clear = clipped_sums(Shape::of(&patients), &design, patients.rows().labels(), &[0.0; 4]);
         let mut kept = Kept(Vec::new());
         for seed in 0..2000 {

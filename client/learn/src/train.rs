@@ -1,18 +1,18 @@
 //! All rounds: counts, means, deviations, then steps until the objective is at its least or the rounds are over.
 
 use serde::Serialize;
-use tiresias_synth::lbfgs;
+use tiresias_synth::{Bounds, lbfgs};
 
 use crate::{
     Counts, Error, Head, Patients, Pool, Weighing,
-    fixed::TOTAL_BITS,
+    fixed::SUM_BOUND,
     newton,
     objective::{Design, Shape, Slopes},
     scaling::Scaling,
 };
 
-/// Up to so many parameters, second derivatives are summed too.
-pub const MAXIMUM_NEWTON: usize = 512;
+/// Up to so many parameters, second derivatives are summed too: as many as one question takes ([`crate::pool::PART`]).
+pub const MAXIMUM_NEWTON: usize = 176;
 
 /// Weights and biases that there may be.
 pub const MAXIMUM_PARAMETERS: usize = 1 << 22;
@@ -74,11 +74,17 @@ impl Settings {
     }
 }
 
-/// Learns a head of the patients of all clinics that are in the pool.
-pub fn train<P: Pool>(patients: &Patients, settings: &Settings, pool: &mut P) -> Result<Trained, P::Error> {
+/// Learns a head of the patients of all clinics that are in the pool. All of them give the same bounds, which are public there, and the
+/// same settings.
+pub fn train<P: Pool>(
+    patients: &Patients,
+    bounds: &Bounds,
+    settings: &Settings,
+    pool: &mut P,
+) -> Result<Trained, P::Error> {
     settings.check(patients)?;
     let counts = Counts::pooled(patients, pool)?;
-    let scaling = Scaling::pooled(patients.rows(), counts.total(), pool)?;
+    let scaling = Scaling::pooled(patients.rows(), bounds, counts.total(), pool)?;
     let design = Design::new(patients, &scaling, &counts, settings.weighing);
     let (shape, strength, total) = (design.shape, settings.strength, counts.total() as f64);
     let second = shape.parameters() <= MAXIMUM_NEWTON;
@@ -86,7 +92,7 @@ pub fn train<P: Pool>(patients: &Patients, settings: &Settings, pool: &mut P) ->
     let mut slopes = |parameters: &[f64]| -> Result<Slopes, P::Error> {
         rounds += 1;
         let sums = design.totals(parameters, second)?;
-        let totals = pool.sum(&format!("round {rounds}"), &sums, TOTAL_BITS)?;
+        let totals = pool.sum(&format!("round {rounds}"), &sums, SUM_BOUND)?;
         Ok(Slopes::of(&totals, shape, parameters, strength))
     };
     // What rounding of each patient's numbers leaves at most is far below both.

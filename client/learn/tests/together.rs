@@ -11,6 +11,7 @@ use std::{
 use tiresias_learn::{
     Alone, Confusion, Error, Joint, Patients, Settings, Trained, Weighing,
     private::{Plan, train_private},
+    scaling::bounds_of,
     train,
 };
 use tiresias_synth::{Bound, Bounds, Budget, Rows, Seed, discrete::Noise};
@@ -46,6 +47,17 @@ fn clinics(rows: &[(usize, Vec<f64>)]) -> Vec<Patients> {
     parts.iter().map(|rows| patients(rows)).collect()
 }
 
+/// Round numbers about where most of such cells lie, as a textbook might have them.
+fn textbook() -> Bounds {
+    let texts = "6,22 10,30 40,145 150,1500 0.06,0.13 0.02,0.25 0,0.3 0,0.15 0.12,0.25 0.05,0.085 0.1,1 0.3,2.5 0.8,7 7,120 0.003,0.015 \
+                 0,0.07 0,0.1 0,0.03 0.01,0.04 0.001,0.01 8,28 13,42 50,190 180,2200 0.08,0.19 0.03,0.7 0,0.8 0,0.27 0.18,0.45 0.055,0.13";
+    let bound = |text: &str| {
+        let (lower, upper) = text.split_once(',').unwrap();
+        Bound { lower: lower.parse().unwrap(), upper: upper.parse().unwrap(), whole: false }
+    };
+    Bounds::new(texts.split_whitespace().map(bound).collect()).unwrap()
+}
+
 /// What adds up the integers of the clinics, each of which is a thread.
 struct Board {
     sums: Mutex<Vec<i64>>,
@@ -53,9 +65,10 @@ struct Board {
 }
 
 impl Board {
-    fn sum(&self, clinics: u32, values: &[i64]) -> Vec<i64> {
-        // What a joint sum of three clinics takes.
-        assert!(values.iter().all(|value| value.abs() * i64::from(clinics) < 1 << 25));
+    fn sum(&self, values: &[i64], bound: u64) -> Vec<i64> {
+        // What a joint sum takes.
+        assert!(values.len() <= 16_384 && bound <= 1 << 58);
+        assert!(values.iter().all(|value| value.unsigned_abs() <= bound));
         {
             let mut sums = self.sums.lock().unwrap();
             sums.resize(values.len(), 0);
@@ -74,9 +87,8 @@ impl Board {
 /// Runs all clinics at once, with what each has.
 fn together<T: Send>(
     clinics: &[Patients],
-    run: impl Fn(usize, &Patients, &mut dyn FnMut(&str, &[i64]) -> Result<Vec<i64>, Error>) -> T + Sync,
+    run: impl Fn(usize, &Patients, &mut dyn FnMut(&str, &[i64], u64) -> Result<Vec<i64>, Error>) -> T + Sync,
 ) -> Vec<T> {
-    let count = clinics.len() as u32;
     let board = Arc::new(Board { sums: Mutex::new(Vec::new()), barrier: Barrier::new(clinics.len()) });
     thread::scope(|scope| {
         let started: Vec<_> = clinics
@@ -84,7 +96,7 @@ fn together<T: Send>(
             .enumerate()
             .map(|(at, patients)| {
                 let (board, run) = (Arc::clone(&board), &run);
-                scope.spawn(move || run(at, patients, &mut |_, values| Ok(board.sum(count, values))))
+                scope.spawn(move || run(at, patients, &mut |_, values, bound| Ok(board.sum(values, bound))))
             })
             .collect();
         started.into_iter().map(|clinic| clinic.join().unwrap()).collect()
@@ -106,6 +118,7 @@ fn all_alike(trained: &[Trained], central: &Trained) {
 fn ten_rounds_of_three_clinics_are_ten_rounds_of_one() {
     let rows = demo("train");
     let (central, clinics) = (patients(&rows), clinics(&rows));
+    let bounds = textbook();
     let malignant: Vec<usize> = clinics.iter().map(|clinic| clinic.rows().counts()[1]).collect();
     assert!(malignant[0] < 20 && clinics[1].rows().counts()[0] < 20, "{malignant:?}");
     for (rounds, weighing) in [
@@ -114,9 +127,9 @@ fn ten_rounds_of_three_clinics_are_ten_rounds_of_one() {
         (10, Weighing { balanced: true, reweighed: true }),
     ] {
         let settings = settings(rounds, weighing);
-        let alone = train(&central, &settings, &mut Alone).unwrap();
+        let alone = train(&central, &bounds, &settings, &mut Alone).unwrap();
         let trained = together(&clinics, |_, patients, sum| {
-            train(patients, &settings, &mut Joint::new(3, 26, sum).unwrap()).unwrap()
+            train(patients, &bounds, &settings, &mut Joint(sum)).unwrap()
         });
         all_alike(&trained, &alone);
         assert_eq!(alone.run.is_converged, rounds == 10, "{:?}", alone.run);
@@ -145,11 +158,11 @@ fn more_parameters_than_second_derivatives_are_summed_for() {
         Patients::new(Rows::new(values, 540, labels, vec!["benign".into(), "malignant".into()]).unwrap())
     };
     let settings = settings(12, Weighing::default());
-    let alone = train(&patients(&rows), &settings, &mut Alone).unwrap();
+    let bounds = bounds_of(patients(&rows).rows()).unwrap();
+    let alone = train(&patients(&rows), &bounds, &settings, &mut Alone).unwrap();
     let clinics: Vec<Patients> = rows.chunks(150).map(patients).collect();
-    let trained = together(&clinics, |_, patients, sum| {
-        train(patients, &settings, &mut Joint::new(3, 26, sum).unwrap()).unwrap()
-    });
+    let trained =
+        together(&clinics, |_, patients, sum| train(patients, &bounds, &settings, &mut Joint(sum)).unwrap());
     all_alike(&trained, &alone);
     assert_eq!((alone.run.rounds, alone.run.is_converged), (12, false));
 }
@@ -158,18 +171,11 @@ fn more_parameters_than_second_derivatives_are_summed_for() {
 fn private_clinics_learn_the_same_head_and_it_is_of_use() {
     let rows = demo("train");
     let (clinics, held_out) = (clinics(&rows), patients(&demo("test")));
-    // Round numbers about where most of such cells lie, as a textbook might have them.
-    let texts = "6,22 10,30 40,145 150,1500 0.06,0.13 0.02,0.25 0,0.3 0,0.15 0.12,0.25 0.05,0.085 0.1,1 0.3,2.5 0.8,7 7,120 0.003,0.015 \
-                 0,0.07 0,0.1 0,0.03 0.01,0.04 0.001,0.01 8,28 13,42 50,190 180,2200 0.08,0.19 0.03,0.7 0,0.8 0,0.27 0.18,0.45 0.055,0.13";
-    let bound = |text: &str| {
-        let (lower, upper) = text.split_once(',').unwrap();
-        Bound { lower: lower.parse().unwrap(), upper: upper.parse().unwrap(), whole: false }
-    };
-    let bounds = Bounds::new(texts.split_whitespace().map(bound).collect()).unwrap();
+    let bounds = textbook();
     let plan = Plan::new(Budget::new(4.0, 1e-5).unwrap(), 30, 2, 12, 1.0).unwrap();
     let heads = together(&clinics, |clinic, patients, sum| {
         let mut noise = Noise::new(&Seed::from(40 + clinic as u64));
-        let pool = &mut Joint::new(3, 26, sum).unwrap();
+        let pool = &mut Joint(sum);
         train_private(patients.rows(), &bounds, &plan, &mut noise, pool).unwrap().head
     });
     assert!(heads.iter().all(|head| *head == heads[0]));
