@@ -1,10 +1,7 @@
-//! What the clinic reads: responses of a gateway, features, scans.
+//! What the clinic reads: responses of a gateway, and scans.
 
-use tiresias_circuits::Features;
 use tiresias_client::oip;
 use tiresias_scan::ScanFile;
-
-use crate::choice;
 
 /// The length of the JSON part in two bytes, and a body.
 pub(crate) fn response_body(data: &[u8]) {
@@ -17,15 +14,6 @@ pub(crate) fn response_body(data: &[u8]) {
             let bytes: usize = answer.elements.iter().map(Vec::len).sum();
             assert!(bytes <= body.len(), "elements are parts of the body");
         }
-    }
-}
-
-pub(crate) fn features(data: &[u8]) {
-    let (choice, input) = choice(data);
-    let name = if choice & 1 == 0 { "features.npy" } else { "features.csv" };
-    if let Ok(features) = Features::from_named(name, input) {
-        assert_eq!(features.iter().count(), features.rows());
-        assert!(features.iter().flatten().all(|value| value.is_finite()), "features are finite");
     }
 }
 

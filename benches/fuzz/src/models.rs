@@ -1,8 +1,8 @@
-//! Cards, heads and the model repository.
+//! Cards, heads, features and the model repository.
 
 use std::sync::LazyLock;
 
-use tiresias_circuits::{Card, card::check_name};
+use tiresias_circuits::{Card, Features, card::check_name};
 use tiresias_evidence::ModelCard;
 use tiresias_keys::ConfigId;
 use tiresias_server::{import, repository::Repository};
@@ -66,5 +66,14 @@ pub(crate) fn model_card(data: &[u8]) {
     let (_, input) = choice(data);
     if let Ok(card) = ModelCard::parse(input) {
         let _ = (card.owner(), card.intended_use(), card.limits(), card.data(), card.metrics());
+    }
+}
+
+pub(crate) fn features(data: &[u8]) {
+    let (choice, input) = choice(data);
+    let name = if choice & 1 == 0 { "features.npy" } else { "features.csv" };
+    if let Ok(features) = Features::from_named(name, input) {
+        assert_eq!(features.iter().count(), features.rows());
+        assert!(features.iter().flatten().all(|value| value.is_finite()), "features are finite");
     }
 }

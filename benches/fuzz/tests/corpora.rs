@@ -21,7 +21,7 @@ fn inputs(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
 
 #[test]
 fn every_target_takes_its_corpus_and_nothing() {
-    for (name, run) in TARGETS {
+    for &(name, run) in TARGETS {
         let inputs = inputs(name);
         assert!(inputs.len() > 1, "{name} has a corpus");
         run(b"");
@@ -68,11 +68,22 @@ impl Sequence {
 /// Without a fuzzer's tools, and so without what it learns: some changes of each input.
 #[test]
 fn every_target_takes_changes_of_its_corpus() {
-    const SEED: u64 = 0x7472_7371;
-    println!("seed {SEED:#x}");
-    for (number, (name, run)) in TARGETS.into_iter().enumerate() {
-        let mut sequence = Sequence(SEED + number as u64);
-        let changes = if name.starts_with("conforming") { 2 } else { 25 };
+    changes(0x7472_7371, 1);
+}
+
+/// `cargo test -p tiresias-fuzz --test corpora -- --ignored`, some minutes; `TIRESIAS_SEED` and `TIRESIAS_TIMES` make it another run.
+#[test]
+#[ignore = "some minutes"]
+fn every_target_takes_many_changes_of_its_corpus() {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    changes(number("TIRESIAS_SEED", 1), number("TIRESIAS_TIMES", 200));
+}
+
+fn changes(seed: u64, times: u64) {
+    println!("seed {seed:#x}");
+    for (number, &(name, run)) in TARGETS.iter().enumerate() {
+        let mut sequence = Sequence(seed + number as u64);
+        let changes = if name.starts_with("conforming") { 2 } else { 25 } * times;
         for (path, bytes) in inputs(name) {
             for _ in 0..changes {
                 let changed = sequence.change(&bytes);
@@ -89,7 +100,7 @@ fn every_target_takes_changes_of_its_corpus() {
 
 #[test]
 fn names_find_their_targets() {
-    for (name, run) in TARGETS {
+    for &(name, run) in TARGETS {
         assert!(std::ptr::fn_addr_eq(target(name), run), "{name}");
         let manifest = include_str!("../libfuzzer/Cargo.toml");
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} has no program for a fuzzer");
