@@ -97,20 +97,17 @@ pub struct JointSumArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Joint sums")]
 pub struct JointOptions {
-    /// Count together with the clinics of this roster; only totals are opened
-    #[arg(long, value_name = "ROSTER", requires_all = ["vocabulary", "state", "gateway"])]
+    /// Do it together with the clinics of this roster; only totals are opened
+    #[arg(long, value_name = "ROSTER", requires_all = ["state", "gateway"])]
     pub joint: Option<PathBuf>,
-    /// The classes and groups that are counted, the same file everywhere (TOML: classes = [...], and [groups] with a list a column)
-    #[arg(long, value_name = "FILE", requires = "joint")]
-    pub vocabulary: Option<PathBuf>,
     /// Where this clinic keeps its keys and what it has sent
     #[arg(long, value_name = "DIR", requires = "joint")]
     pub state: Option<PathBuf>,
     /// Which ceremony of this roster
     #[arg(long, value_name = "N", default_value_t = 1, requires = "joint")]
     pub ceremony: u32,
-    /// What is counted, in words that all clinics have alike
-    #[arg(long, value_name = "TEXT", default_value = "fairness", requires = "joint")]
+    /// What it is for, in words that all clinics have alike
+    #[arg(long, value_name = "TEXT", default_value = "study", requires = "joint")]
     pub label: String,
     /// Seconds to wait for the other clinics in each step
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "joint", value_parser = value_parser!(u64).range(1..=604_800))]
