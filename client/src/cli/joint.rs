@@ -88,9 +88,36 @@ pub struct JointSumArgs {
     /// Print JSON, one object
     #[arg(long)]
     pub json: bool,
+    /// Noise.
+    #[command(flatten)]
+    pub noise: NoiseArgs,
     /// Who adds up.
     #[command(flatten)]
     pub joint: JointArgs,
+}
+
+/// Noise that protects this clinic's patients, also where all others pool what they have.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Differential privacy")]
+pub struct NoiseArgs {
+    /// Add noise to this clinic's numbers before they leave, for this epsilon
+    #[arg(long, value_name = "E", requires_all = ["sensitivity", "ledger"])]
+    pub epsilon: Option<f64>,
+    /// The delta that goes with it, for discrete Gaussian noise; without it the noise is discrete Laplace, and delta is 0
+    #[arg(long, value_name = "D", requires = "epsilon")]
+    pub delta: Option<f64>,
+    /// How far one patient moves the numbers: with --delta the root of the sum of squares, rounded up, else the sum of sizes
+    #[arg(long, value_name = "N", requires = "epsilon", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub sensitivity: Option<u32>,
+    /// What may be told of these patients in all, and what was told: refuses when it is spent
+    #[arg(long, value_name = "FILE", requires = "epsilon")]
+    pub ledger: Option<PathBuf>,
+    /// Make the ledger, with this epsilon in all
+    #[arg(long, value_name = "E", requires_all = ["ledger", "ledger_delta"])]
+    pub ledger_epsilon: Option<f64>,
+    /// The delta that goes with it
+    #[arg(long, value_name = "D", requires = "ledger_epsilon")]
+    pub ledger_delta: Option<f64>,
 }
 
 /// [`JointArgs`] where a joint sum is one of two ways.
