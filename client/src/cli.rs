@@ -35,7 +35,7 @@ pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use harmonize::HarmonizeArgs;
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
-pub use joint::{JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, RosterArgs};
+pub use joint::{JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, NoiseArgs, RosterArgs};
 pub use learn::{CardArgs, LearnArgs, PrivacyArgs};
 pub use review::{
     CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,
@@ -130,11 +130,13 @@ pub enum Command {
     /// Learn a linear head from local features, for `tiresias-gateway import`
     ///
     /// Multinomial logistic regression with an L2 penalty, whose strength is chosen by cross-validation. Nothing leaves this
-    /// machine. Without --epsilon, the head can tell of the patients that it was learned from.
+    /// machine, but with --joint encrypted sums over its patients, of which only the totals of all clinics are opened. Without --epsilon, head and
+    /// totals can tell of the patients that it was learned from.
     #[command(
         override_usage = "tiresias learn [OPTIONS] --features <FILE> --labels <FILE> --out <FILE>\n       \
                           tiresias learn [OPTIONS] --features <FILE> --label-column <NAME> --out <FILE>\n       \
-                          tiresias learn [OPTIONS] ... --epsilon <E> --delta <D> --bounds <FILE> --ledger <FILE>"
+                          tiresias learn [OPTIONS] ... --epsilon <E> --delta <D> --bounds <FILE> --ledger <FILE>\n       \
+                          tiresias learn [OPTIONS] ... --joint <ROSTER> --state <DIR> --gateway <URL> --classes <NAME,...> --bounds <FILE>"
     )]
     Learn(Box<LearnArgs>),
     /// Decide what a model leaves to a human, in the record that `infer --record` writes

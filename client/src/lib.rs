@@ -24,7 +24,7 @@
 //! 10. [`joint`]: sums over clinics, of vectors that nobody sees; `harmony`: features of different scanners.
 //! 11. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
 //! 12. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `harmonize`, `joint`, `learn`, `review`, `synth`, `witness`, `demo`.
-//! 13. [`privacy_ledger`]: how much may still be told of a clinic's patients with noise. [`audit`]: how `audit` looks for what must not have left.
+//! 13. [`privacy_ledger`]: how much may still be told of a clinic's patients with noise; `privacy_noise`: the noise of joint sums. [`audit`]: how `audit` looks for what must not have left.
 //! 14. [`stop`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
@@ -53,6 +53,7 @@ pub mod oip;
 pub mod output;
 pub mod passphrase;
 pub mod privacy_ledger;
+mod privacy_noise;
 pub mod results;
 pub mod review;
 pub mod scans;

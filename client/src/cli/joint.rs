@@ -88,29 +88,53 @@ pub struct JointSumArgs {
     /// Print JSON, one object
     #[arg(long)]
     pub json: bool,
+    /// Noise.
+    #[command(flatten)]
+    pub noise: NoiseArgs,
     /// Who adds up.
     #[command(flatten)]
     pub joint: JointArgs,
+}
+
+/// Noise that protects this clinic's patients, also where all others pool what they have.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Differential privacy")]
+pub struct NoiseArgs {
+    /// Add noise to this clinic's numbers before they leave, for this epsilon
+    #[arg(long, value_name = "E", requires_all = ["sensitivity", "ledger"])]
+    pub epsilon: Option<f64>,
+    /// The delta that goes with it, for discrete Gaussian noise; without it the noise is discrete Laplace, and delta is 0
+    #[arg(long, value_name = "D", requires = "epsilon")]
+    pub delta: Option<f64>,
+    /// How far one patient moves the numbers: with --delta the root of the sum of squares, rounded up, else the sum of sizes
+    #[arg(long, value_name = "N", requires = "epsilon", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub sensitivity: Option<u32>,
+    /// What may be told of these patients in all, and what was told: refuses when it is spent
+    #[arg(long, value_name = "FILE", requires = "epsilon")]
+    pub ledger: Option<PathBuf>,
+    /// Make the ledger, with this epsilon in all
+    #[arg(long, value_name = "E", requires_all = ["ledger", "ledger_delta"])]
+    pub ledger_epsilon: Option<f64>,
+    /// The delta that goes with it
+    #[arg(long, value_name = "D", requires = "ledger_epsilon")]
+    pub ledger_delta: Option<f64>,
 }
 
 /// [`JointArgs`] where a joint sum is one of two ways.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Joint sums")]
 pub struct JointOptions {
-    /// Count together with the clinics of this roster; only totals are opened
-    #[arg(long, value_name = "ROSTER", requires_all = ["vocabulary", "state", "gateway"])]
+    /// Do it together with the clinics of this roster; only totals are opened
+    #[arg(long, value_name = "ROSTER", requires_all = ["state", "gateway"])]
     pub joint: Option<PathBuf>,
-    /// The classes and groups that are counted, the same file everywhere (TOML: classes = [...], and [groups] with a list a column)
-    #[arg(long, value_name = "FILE", requires = "joint")]
-    pub vocabulary: Option<PathBuf>,
     /// Where this clinic keeps its keys and what it has sent
     #[arg(long, value_name = "DIR", requires = "joint")]
     pub state: Option<PathBuf>,
     /// Which ceremony of this roster
     #[arg(long, value_name = "N", default_value_t = 1, requires = "joint")]
     pub ceremony: u32,
-    /// What is counted, in words that all clinics have alike
-    #[arg(long, value_name = "TEXT", default_value = "fairness", requires = "joint")]
+    /// What it is for, in words that all clinics have alike
+    #[arg(long, value_name = "TEXT", default_value = "study", requires = "joint")]
     pub label: String,
     /// Seconds to wait for the other clinics in each step
     #[arg(long, value_name = "SECONDS", default_value_t = 3600, requires = "joint", value_parser = value_parser!(u64).range(1..=604_800))]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::JointOptions;
+
 /// `learn`
 #[derive(Debug, Args)]
 pub struct LearnArgs {
@@ -40,16 +42,19 @@ pub struct LearnArgs {
     #[arg(long)]
     pub reweigh: bool,
     /// How strong the penalty on weights is: what scikit-learn calls 1 / C [default: by cross-validation, from 0.001 to 1000;
-    /// with --epsilon 1]
+    /// with --epsilon, --joint or --skip-evaluation 1]
     #[arg(long, value_name = "X")]
     pub strength: Option<f64>,
-    /// Folds of the cross-validation
+    /// Folds of the cross-validation; with --joint one fold of each clinic's patients is held out to test on
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub folds: usize,
+    /// Learn from all patients and measure nothing
+    #[arg(long)]
+    pub skip_evaluation: bool,
     /// What fixes the folds
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Steps of learning, at most [default: 100; with --epsilon 12, which all are taken]
+    /// Steps of learning, at most [default: 1000; with --joint 20; with --epsilon 12, which all are taken]
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
     /// Write the head to a new file, .safetensors
@@ -64,6 +69,15 @@ pub struct LearnArgs {
     /// Privacy
     #[command(flatten)]
     pub privacy: PrivacyArgs,
+    /// Between what most values of each feature lie: .csv, for each feature a line with a lower and an upper number
+    ///
+    /// With --epsilon and --joint, which need them, they are public: known without looking at the patients, and with --joint alike at all clinics.
+    /// With --epsilon values outside are moved to them.
+    #[arg(long, value_name = "FILE")]
+    pub bounds: Option<PathBuf>,
+    /// Learning together with other clinics.
+    #[command(flatten)]
+    pub joint: JointOptions,
     /// Print JSON, one object
     #[arg(long)]
     pub json: bool,
@@ -102,10 +116,6 @@ pub struct PrivacyArgs {
     /// The delta that goes with it, far below one in the number of patients
     #[arg(long, value_name = "D", requires = "epsilon")]
     pub delta: Option<f64>,
-    /// Between what most values of each feature lie, known without looking at the patients: .csv, for each feature a line with a
-    /// lower and an upper number
-    #[arg(long, value_name = "FILE", requires = "epsilon")]
-    pub bounds: Option<PathBuf>,
     /// What may be told of these patients in all, and what was told: refuses when it is spent
     #[arg(long, value_name = "FILE", requires = "epsilon")]
     pub ledger: Option<PathBuf>,

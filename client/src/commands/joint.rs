@@ -12,6 +12,7 @@ use crate::{
     http::Connection,
     joint::{self, Session, StateDirectory, state::rostered},
     output,
+    privacy_noise::Mechanism,
     stop::Stop,
 };
 
@@ -71,6 +72,10 @@ async fn sum(args: &JointSumArgs) -> Result<(), Error> {
     let values =
         values.ok_or(Error::Usage("--values: a file of integers, one a line or with commas between them"))?;
     let mut session = args.joint.session().await?;
+    let values = match Mechanism::of(&args.noise)? {
+        Some(mechanism) => mechanism.charge(&args.noise, &args.label)?.add(&values, args.bound)?,
+        None => values,
+    };
     let totals = session.sum(&args.label, &values, args.bound).await?;
     if args.json {
         return output::json(&json!({ "label": args.label, "clinics": session.clinics(), "totals": totals }));

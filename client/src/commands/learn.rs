@@ -1,20 +1,24 @@
-//! `tiresias learn`: a linear head of local features, with a model card.
+//! `tiresias learn`: a linear head of local features, or of those of several clinics, with a model card.
 
 mod card;
+mod rounds;
 mod table;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tiresias_learn::{
-    Alone, Choice, Counts, Head, Metric, Patients, Settings, Weighing, choose,
+    Alone, Choice, Confusion, Counts, Head, Joint, Metric, Patients, Settings, Trained, Weighing, choose,
+    choose::hold_out,
     private::{Plan, train_private},
+    scaling::bounds_of,
     train,
     train::Run,
 };
-use tiresias_synth::{Bounds, Budget, Seed, Spent, discrete::Noise};
+use tiresias_synth::{Bounds, Budget, Rows, Seed, Spent, discrete::Noise};
 use zeroize::Zeroizing;
 
+use self::rounds::Clinics;
 use super::command_line;
 use crate::{
     Error,
@@ -25,8 +29,10 @@ use crate::{
     privacy_ledger::{Left, PrivacyLedger},
 };
 
-/// Rounds where none are asked for, without and with privacy.
-const ROUNDS: (usize, usize) = (100, 12);
+/// Rounds where none are asked for: alone, with other clinics, and with privacy.
+const ROUNDS: usize = 1000;
+const JOINT_ROUNDS: usize = 20;
+const PRIVATE_ROUNDS: usize = 12;
 
 /// What came of it.
 struct Learned {
@@ -34,6 +40,8 @@ struct Learned {
     run: Run,
     /// Patients of each class, where that may be told.
     counts: Option<Counts>,
+    /// How many clinics have learned together.
+    clinics: Option<usize>,
     /// Cross-validation, without privacy.
     choice: Option<Choice>,
     metrics: Vec<Metric>,
@@ -43,11 +51,30 @@ struct Learned {
     ledger: Option<Left>,
 }
 
+impl Learned {
+    /// Without figures.
+    fn of(trained: Trained) -> Self {
+        Self {
+            head: trained.head,
+            run: trained.run,
+            counts: Some(trained.counts),
+            clinics: None,
+            choice: None,
+            metrics: Vec::new(),
+            left_out: 0,
+            spent: None,
+            ledger: None,
+        }
+    }
+}
+
 /// What a run has to say.
 #[derive(Serialize)]
 struct Printed<'a> {
     command: &'a str,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clinics: Option<usize>,
     features: usize,
     classes: &'a [String],
     #[serde(flatten)]
@@ -65,14 +92,25 @@ struct Printed<'a> {
 }
 
 /// Runs the command.
-pub fn run(args: &LearnArgs) -> Result<(), Error> {
+pub async fn run(args: &LearnArgs) -> Result<(), Error> {
     let out_labels = expect_new_files(args)?;
-    let patients = table::read(args)?;
-    let learned = match args.privacy.epsilon {
-        Some(epsilon) => learn_privately(args, &patients, epsilon)?,
-        None => learn(args, &patients)?,
+    let (patients, names) = table::read(args)?;
+    let bounds = args.bounds.as_ref().map(|path| read_bounds(path, patients.rows())).transpose()?;
+    let mut clinics = match args.joint.joint() {
+        Some(joint) => {
+            let about = rounds::settings(args, &patients, &names, bounds.as_ref())?;
+            Some(Clinics { session: joint.session().await?, about })
+        }
+        None => None,
     };
-    let limits = limits(&learned);
+    let learned = match (args.privacy.epsilon, bounds) {
+        (Some(epsilon), Some(bounds)) => {
+            learn_privately(args, &patients, bounds, epsilon, clinics.as_mut()).await?
+        }
+        (Some(_), None) => return Err(Error::Usage("--epsilon needs --bounds")),
+        (None, bounds) => learn(args, &patients, bounds, clinics.as_mut()).await?,
+    };
+    let limits = limits(args, &learned);
     let card = card::text(args, &patients, &learned, &limits)?;
     let head = learned.head.to_safetensors()?;
     files::write_whole(&args.out, &head, Readers::Owner, false)?;
@@ -87,6 +125,7 @@ pub fn run(args: &LearnArgs) -> Result<(), Error> {
     output::json(&Printed {
         command: &command_line(),
         seed: args.seed,
+        clinics: learned.clinics,
         features: learned.head.features(),
         classes: patients.rows().classes(),
         run: &learned.run,
@@ -97,6 +136,15 @@ pub fn run(args: &LearnArgs) -> Result<(), Error> {
         ledger: learned.ledger,
         limits: &limits,
     })
+}
+
+fn read_bounds(path: &Path, rows: &Rows) -> Result<Bounds, Error> {
+    let at = |source| Error::from(Learning::Synth { path: path.to_owned(), source });
+    let bounds = Bounds::new(labelled::bounds(path)?).map_err(at)?;
+    match bounds.as_slice().len() == rows.columns() {
+        true => Ok(bounds),
+        false => Err(at(tiresias_synth::Error::BoundsCount)),
+    }
 }
 
 /// Looks at the names of what will be written before anything is computed; returns that of the classes' names.
@@ -115,44 +163,74 @@ fn expect_new_files(args: &LearnArgs) -> Result<PathBuf, Error> {
     Ok(out_labels)
 }
 
-fn learn(args: &LearnArgs, patients: &Patients) -> Result<Learned, Error> {
+async fn learn(
+    args: &LearnArgs,
+    patients: &Patients,
+    bounds: Option<Bounds>,
+    clinics: Option<&mut Clinics>,
+) -> Result<Learned, Error> {
     let at = |source| Learning::Patients { path: args.features.clone(), source };
     let weighing = Weighing { balanced: args.balanced, reweighed: args.reweigh };
-    let rounds = args.rounds.unwrap_or(ROUNDS.0);
+    let rounds = args.rounds.unwrap_or(if clinics.is_some() { JOINT_ROUNDS } else { ROUNDS });
     let mut settings = Settings { weighing, strength: args.strength.unwrap_or(1.0), rounds };
     settings.check(patients).map_err(at)?;
-    let choice = choose(patients, weighing, args.strength, args.folds, args.seed).map_err(at)?;
-    settings.strength = choice.strength;
-    let trained = train(patients, &settings, &mut Alone).map_err(at)?;
-    let (metrics, left_out) = choice.confusion.metrics();
-    Ok(Learned {
-        head: trained.head,
-        run: trained.run,
-        counts: Some(trained.counts),
-        choice: Some(choice),
-        metrics,
-        left_out,
-        spent: None,
-        ledger: None,
-    })
+    let bounds = bounds.map_or_else(|| bounds_of(patients.rows()), Ok).map_err(at)?;
+    if let Some(clinics) = clinics {
+        return learn_together(args, patients, bounds, settings, clinics).await;
+    }
+    let choice = match args.skip_evaluation {
+        true => None,
+        false => Some(choose(patients, weighing, args.strength, args.folds, args.seed).map_err(at)?),
+    };
+    if let Some(choice) = &choice {
+        settings.strength = choice.strength;
+    }
+    let trained = train(patients, &bounds, &settings, &mut Alone).map_err(at)?;
+    let (metrics, left_out) = choice.as_ref().map(|choice| choice.confusion.metrics()).unwrap_or_default();
+    Ok(Learned { choice, metrics, left_out, ..Learned::of(trained) })
 }
 
-/// The same with noise, which is charged to the ledger first.
-fn learn_privately(args: &LearnArgs, patients: &Patients, epsilon: f64) -> Result<Learned, Error> {
-    let PrivacyArgs { delta: Some(delta), bounds: Some(bounds_path), ledger: Some(ledger), .. } =
-        &args.privacy
-    else {
-        return Err(Error::Usage("--epsilon needs --delta, --bounds and --ledger"));
+/// The same with other clinics, all of whose patients but a part of each are learned from.
+async fn learn_together(
+    args: &LearnArgs,
+    patients: &Patients,
+    bounds: Bounds,
+    settings: Settings,
+    clinics: &mut Clinics,
+) -> Result<Learned, Error> {
+    let (patients, folds, seed) = (patients.clone(), args.folds, args.seed);
+    let is_measured = !args.skip_evaluation;
+    let learning = move |sum| {
+        let pool = &mut Joint(sum);
+        if !is_measured {
+            return Ok((train(&patients, &bounds, &settings, pool)?, None));
+        }
+        let (learned, left_out) = hold_out(&patients, folds, seed)?;
+        let trained = train(&learned, &bounds, &settings, pool)?;
+        let mut confusion = Confusion::new(&left_out);
+        confusion.add(&trained.head, &left_out);
+        Ok((trained, Some(confusion.pooled(pool)?)))
+    };
+    let (trained, confusion) = clinics.together(learning).await?;
+    let (metrics, left_out) = confusion.map(|confusion| confusion.metrics()).unwrap_or_default();
+    Ok(Learned { metrics, left_out, clinics: Some(clinics.session.clinics()), ..Learned::of(trained) })
+}
+
+/// With noise, which is charged to the ledger first.
+async fn learn_privately(
+    args: &LearnArgs,
+    patients: &Patients,
+    bounds: Bounds,
+    epsilon: f64,
+    clinics: Option<&mut Clinics>,
+) -> Result<Learned, Error> {
+    let PrivacyArgs { delta: Some(delta), ledger: Some(ledger), .. } = &args.privacy else {
+        return Err(Error::Usage("--epsilon needs --delta and --ledger"));
     };
     let at = |source| Learning::Patients { path: args.features.clone(), source };
-    let at_bounds = |source| Error::from(Learning::Synth { path: bounds_path.clone(), source });
-    let bounds = Bounds::new(labelled::bounds(bounds_path)?).map_err(at_bounds)?;
     let rows = patients.rows();
-    if bounds.as_slice().len() != rows.columns() {
-        return Err(at_bounds(tiresias_synth::Error::BoundsCount));
-    }
     let budget = Budget::new(epsilon, *delta).map_err(|error| at(error.into()))?;
-    let rounds = args.rounds.unwrap_or(ROUNDS.1);
+    let rounds = args.rounds.unwrap_or(PRIVATE_ROUNDS);
     let strength = args.strength.unwrap_or(1.0);
     let plan = Plan::new(budget, rows.columns(), rows.classes().len(), rounds, strength).map_err(at)?;
     let in_all = args.privacy.ledger_epsilon.zip(args.privacy.ledger_delta);
@@ -160,21 +238,31 @@ fn learn_privately(args: &LearnArgs, patients: &Patients, epsilon: f64) -> Resul
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(tiresias_secret_key::Error::from)?;
     let mut noise = Noise::new(&Seed::from_bytes(*seed));
-    let trained = train_private(rows, &bounds, &plan, &mut noise, &mut Alone).map_err(at)?;
+    let number = clinics.as_ref().map(|clinics| clinics.session.clinics());
+    let spent = plan.spent().clone();
+    let trained = match clinics {
+        None => train_private(rows, &bounds, &plan, &mut noise, &mut Alone).map_err(at)?,
+        Some(clinics) => {
+            let rows = rows.clone();
+            let learning = move |sum| train_private(&rows, &bounds, &plan, &mut noise, &mut Joint(sum));
+            clinics.together(learning).await?
+        }
+    };
     Ok(Learned {
         head: trained.head,
         run: trained.run,
         counts: None,
+        clinics: number,
         choice: None,
         metrics: Vec::new(),
         left_out: 0,
-        spent: Some(plan.spent().clone()),
+        spent: Some(spent),
         ledger: Some(left),
     })
 }
 
 /// What is not shown, and what may be told by the head.
-fn limits(learned: &Learned) -> Vec<String> {
+fn limits(args: &LearnArgs, learned: &Learned) -> Vec<String> {
     let mut limits = Vec::new();
     match &learned.spent {
         None => limits.push(
@@ -190,6 +278,13 @@ fn limits(learned: &Learned) -> Vec<String> {
                     .to_owned(),
             );
         }
+    }
+    if !learned.metrics.is_empty() && learned.clinics.is_some() {
+        limits.push(format!(
+            "Figures are totals of all clinics, of patients held out from learning: of {} patients one. Other places, scanners and times \
+             may do worse, and patients with several rows make them look better.",
+            args.folds
+        ));
     }
     if let Some(choice) = &learned.choice {
         limits.push(format!(
@@ -213,7 +308,8 @@ fn limits(learned: &Learned) -> Vec<String> {
 
 fn print(args: &LearnArgs, out_labels: &Path, learned: &Learned, limits: &[String]) -> Result<(), Error> {
     if !learned.metrics.is_empty() {
-        let mut table = output::table(&["", "patients", "cross-validated"]);
+        let how = if learned.choice.is_some() { "cross-validated" } else { "held out" };
+        let mut table = output::table(&["", "patients", how]);
         for metric in &learned.metrics {
             let name = match &metric.subgroup {
                 Some(group) => format!("{}, {group}", metric.name),
@@ -244,8 +340,9 @@ fn print(args: &LearnArgs, out_labels: &Path, learned: &Learned, limits: &[Strin
     }
     let (run, about) = (&learned.run, if learned.spent.is_some() { "about " } else { "" });
     output::line(&format!(
-        "learned from {about}{} patients, strength {}, {} rounds: {}, classes in {}",
+        "learned from {about}{} patients{}, strength {}, {} rounds: {}, classes in {}",
         run.patients,
+        learned.clinics.map_or_else(String::new, |clinics| format!(" of {clinics} clinics")),
         run.strength,
         run.rounds,
         args.out.display(),

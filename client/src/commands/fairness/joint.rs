@@ -56,7 +56,7 @@ fn vocabulary(args: &FairnessArgs) -> Result<Vocabulary, Error> {
     const RULE: Error = Error::Usage(
         "--vocabulary: TOML with classes = [\"...\"], and a table [groups] with a list of names for each column of --groups",
     );
-    let path = args.joint.vocabulary.as_ref().ok_or(RULE)?;
+    let path = args.vocabulary.as_ref().ok_or(RULE)?;
     let text = files::read(path, MAXIMUM_VOCABULARY_BYTES)?;
     let text = std::str::from_utf8(&text).map_err(|_| RULE)?;
     let File { classes, mut groups } = toml::from_str(text).map_err(|_| RULE)?;

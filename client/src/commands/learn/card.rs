@@ -66,6 +66,9 @@ fn learning(args: &LearnArgs, patients: &Patients, learned: &Learned) -> String 
         env!("CARGO_PKG_VERSION"),
         learned.run.patients
     );
+    if let Some(clinics) = learned.clinics {
+        let _ = write!(text, " of {clinics} clinics, of whom only sums over all of them were opened");
+    }
     if let Some(counts) = &learned.counts {
         let of = |(class, name): (usize, &String)| match counts.class(class) {
             0..FEWEST => format!("{name}: fewer than {FEWEST}"),

@@ -5,8 +5,8 @@ use tiresias_synth::Rows;
 
 use crate::{Error, cli::LearnArgs, error::Learning, labelled::Labelled};
 
-/// Reads features, classes and groups.
-pub(super) fn read(args: &LearnArgs) -> Result<Patients, Error> {
+/// Reads features, classes and groups; and the names of the features.
+pub(super) fn read(args: &LearnArgs) -> Result<(Patients, Vec<String>), Error> {
     let at = |source| Learning::Patients { path: args.features.clone(), source };
     let mut table = match (&args.labels, &args.label_column) {
         (Some(labels), _) => Labelled::with_labels(&args.features, labels)?,
@@ -20,13 +20,13 @@ pub(super) fn read(args: &LearnArgs) -> Result<Patients, Error> {
     let rows = Rows::new(table.values, table.names.len(), labels, classes);
     let rows = rows.map_err(|error| at(error.into()))?;
     let Some(groups) = table.groups else {
-        return Ok(Patients::new(rows));
+        return Ok((Patients::new(rows), table.names));
     };
     let (names, of) = numbered(&groups, &args.group_names);
     let name =
         |name: String| args.group_column.as_ref().map_or(name.clone(), |column| format!("{column} = {name}"));
     let names = names.into_iter().map(name).collect();
-    Ok(Patients::with_groups(rows, names, of).map_err(at)?)
+    Ok((Patients::with_groups(rows, names, of).map_err(at)?, table.names))
 }
 
 /// Names, in alphabetical order unless they are given, and which of them each text is; one too many for what is none.
