@@ -24,7 +24,7 @@
 //! 10. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
 //! 11. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `review`, `synth`, `witness`, `demo`.
 //! 12. [`audit`]: how `audit` looks for what must not have left.
-//! 13. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 13. [`stop`], [`dumps`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 mod about;
@@ -36,6 +36,7 @@ mod clock;
 pub mod cohort;
 pub mod commands;
 pub mod diagnosis;
+pub mod dumps;
 pub mod enroll;
 pub mod error;
 pub mod evidence;
