@@ -23,9 +23,9 @@
 //! 9. [`witness`]: a second party's part, which cosigns a gateway's log.
 //! 10. [`joint`]: sums over clinics, of vectors that nobody sees; `harmony`: features of different scanners.
 //! 11. [`review`]: the record of decisions as a file, and the page that shows it; `about`: what is known of patients.
-//! 12. [`commands`]: `infer`, `cohort`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `harmonize`, `joint`, `learn`, `review`, `synth`, `witness`, `demo`.
+//! 12. [`commands`]: `infer`, `cohort`, `segment`, `encrypt`, `decrypt`, `enroll`, `verify`, `audit`, `canaries`, `backbone`, `fairness`, `harmonize`, `joint`, `learn`, `review`, `synth`, `witness`, `demo`.
 //! 13. [`privacy_ledger`]: how much may still be told of a clinic's patients with noise; `privacy_noise`: the noise of joint sums. [`audit`]: how `audit` looks for what must not have left.
-//! 14. [`stop`], [`files`], [`output`], [`cli`], [`error`].
+//! 14. [`stop`], [`dumps`], [`files`], [`output`], [`cli`], [`error`].
 #![forbid(unsafe_code)]
 
 mod about;
@@ -37,6 +37,7 @@ mod clock;
 pub mod cohort;
 pub mod commands;
 pub mod diagnosis;
+pub mod dumps;
 pub mod enroll;
 pub mod error;
 pub mod evidence;

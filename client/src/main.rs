@@ -9,10 +9,11 @@ use clap::{CommandFactory as _, Parser as _};
 use tiresias_client::{
     Error,
     cli::{Cli, Command},
-    commands,
+    commands, dumps,
 };
 
 fn main() -> ExitCode {
+    dumps::forbid();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

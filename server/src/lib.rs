@@ -18,7 +18,7 @@
 //! 1. [`config`]: flags and file become one checked `Config`; [`check`]: `check-config`.
 //! 2. [`import`], [`repository`]: heads come in, models are stored and loaded.
 //! 3. [`governance`]: who approves what is served; [`joint`]: the board of sums over clinics; [`owner`]: the model owner's commands that answer on standard output.
-//! 4. [`sandbox`]: what the process gives up; [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
+//! 4. [`sandbox`], [`dumps`]: what the process gives up; [`tls`], [`tenants`], `peer`: certificates, and who is at the other end.
 //! 5. [`registry`], `history`: what is served, and what was.
 //! 6. [`listener`]: [`serve`], the accept loop, limits in time and number, graceful shutdown; `reload`.
 //! 7. `gateway`, `router`, `body`, `protocol`, `handlers`: one request.
@@ -40,6 +40,7 @@ mod compute;
 pub mod config;
 pub mod data;
 pub mod device;
+pub mod dumps;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzed;

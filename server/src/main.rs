@@ -9,13 +9,14 @@ use clap::{CommandFactory as _, Parser as _};
 use tiresias_server::{
     Config, check,
     cli::{Cli, Command, ServeArgs},
-    config, device, governance,
+    config, device, dumps, governance,
     listener::{self, Listening},
     log, owner, replay, sandbox, sbom, serve,
 };
 use tokio::sync::mpsc;
 
 fn main() -> ExitCode {
+    dumps::forbid();
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Serve(args) => run_server(args),

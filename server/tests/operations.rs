@@ -253,6 +253,9 @@ fn landlock_leaves_a_gateway_its_own_folders_and_no_others() {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.process())).unwrap();
     assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
     assert!(gateway.path("data/log/journal").is_file());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", gateway.process())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert!(core.split_whitespace().filter(|word| ["0", "1"].contains(word)).count() == 2, "{core}");
 }
 
 #[test]
