@@ -16,14 +16,29 @@ const MAXIMUM_BOUND: u64 = 1 << 58;
 pub struct Scheme {
     /// Scanners or sites.
     pub sites: Vec<String>,
-    /// Names of the features.
-    pub features: Vec<String>,
+    /// The features.
+    pub features: Vec<Feature>,
+    /// The most rows of a clinic.
+    pub rows: u64,
+}
+
+/// A feature, and how its values are added up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feature {
+    /// Its name.
+    pub name: String,
     /// Values are rounded to whole steps.
     pub step: f64,
     /// The largest magnitude of a value.
     pub largest: f64,
-    /// The most rows of a clinic.
-    pub rows: u64,
+}
+
+impl Feature {
+    /// Steps in the largest value; `None` where these are no numbers to count with.
+    fn steps(&self) -> Option<f64> {
+        let fits = self.step > 0.0 && self.largest > 0.0 && self.step.is_finite() && self.largest.is_finite();
+        fits.then(|| (self.largest / self.step).round().max(1.0))
+    }
 }
 
 /// How many, their mean, and their variance (of a sample, n - 1).
@@ -42,6 +57,8 @@ pub struct Moments {
 pub struct Figures {
     /// Its name.
     pub name: String,
+    /// Values were rounded to whole steps of this size.
+    pub step: f64,
     /// Of all rows whose scanners are not too small.
     pub all: Moments,
     /// By scanner.
@@ -51,8 +68,6 @@ pub struct Figures {
 /// The figures of all features: the file that is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Harmony {
-    /// Values were rounded to whole steps.
-    pub step: f64,
     /// Scanners that have too few rows to be shown.
     pub too_small: Vec<String>,
     /// By feature.
@@ -62,14 +77,14 @@ pub struct Harmony {
 impl Scheme {
     /// The rule that is broken.
     pub fn check(&self) -> Result<(), &'static str> {
-        let are_names = |names: &[String]| {
+        let are_names = |names: &[&String]| {
             !names.is_empty() && names.iter().enumerate().all(|(at, name)| !names[..at].contains(name))
         };
-        if !are_names(&self.sites) || !are_names(&self.features) {
+        let features: Vec<&String> = self.features.iter().map(|feature| &feature.name).collect();
+        if !are_names(&self.sites.iter().collect::<Vec<_>>()) || !are_names(&features) {
             return Err("sites and features are names, each once");
         }
-        let fits = self.step > 0.0 && self.largest > 0.0 && self.step.is_finite() && self.largest.is_finite();
-        if !fits || self.bound().is_none() {
+        if self.bound().is_none() {
             return Err(
                 "rows times the square of (largest / step) must stay below 2^58: take a coarser step, or fewer rows",
             );
@@ -80,14 +95,17 @@ impl Scheme {
     /// What all clinics must have alike, as a text.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{:?} {:?} {:e} {:e} {}", self.sites, self.features, self.step, self.largest, self.rows)
+        format!("{:?} {:?} {}", self.sites, self.features, self.rows)
     }
 
     /// The largest magnitude of a clinic's sums.
     #[must_use]
     pub fn bound(&self) -> Option<u64> {
-        let steps = (self.largest / self.step).round();
-        let bound = (steps * steps).max(1.0) * self.rows as f64;
+        let widest = self.features.iter().map(Feature::steps).try_fold(1.0, |widest, steps| {
+            let steps: f64 = steps?;
+            Some(f64::max(widest, steps))
+        });
+        let bound = widest?.powi(2) * self.rows as f64;
         (self.rows > 0 && bound < MAXIMUM_BOUND as f64).then(|| bound.ceil() as u64)
     }
 
@@ -105,14 +123,13 @@ impl Scheme {
                 return Err(row);
             }
             sums[start] += 1;
-            for (feature, value) in values.iter().enumerate() {
-                let steps = (value / self.step).round();
-                if !value.is_finite() || value.abs() > self.largest {
+            for (at, (feature, value)) in self.features.iter().zip(values).enumerate() {
+                if !value.is_finite() || value.abs() > feature.largest {
                     return Err(row);
                 }
-                let steps = steps as i64;
-                sums[start + 1 + 2 * feature] += steps;
-                sums[start + 2 + 2 * feature] += steps * steps;
+                let steps = (value / feature.step).round() as i64;
+                sums[start + 1 + 2 * at] += steps;
+                sums[start + 2 + 2 * at] += steps * steps;
             }
         }
         Ok(sums)
@@ -125,27 +142,28 @@ impl Scheme {
         let is_large = |sums: &[i64]| sums[0] >= 0 && sums[0] as u64 >= least.max(2);
         let small = self.sites.iter().zip(&sites).filter(|(_, sums)| !is_large(sums));
         let too_small = small.map(|(name, _)| name.clone()).collect();
-        let features = self.features.iter().enumerate().map(|(at, name)| {
+        let features = self.features.iter().enumerate().map(|(at, feature)| {
+            let step = feature.step;
             let of = |sums: &[i64]| [sums[0], sums[1 + 2 * at], sums[2 + 2 * at]].map(i128::from);
             let large = || self.sites.iter().zip(&sites).filter(|(_, sums)| is_large(sums));
-            let by = large().map(|(name, sums)| (name.clone(), self.moments(of(sums)))).collect();
+            let by = large().map(|(name, sums)| (name.clone(), moments(of(sums), step))).collect();
             let all = large().fold([0; 3], |all, (_, sums)| {
                 let of = of(sums);
                 [all[0] + of[0], all[1] + of[1], all[2] + of[2]]
             });
-            Figures { name: name.clone(), all: self.moments(all), by }
+            Figures { name: feature.name.clone(), step, all: moments(all, step), by }
         });
-        Harmony { step: self.step, too_small, features: features.collect() }
+        Harmony { too_small, features: features.collect() }
     }
+}
 
-    fn moments(&self, [count, sum, squares]: [i128; 3]) -> Moments {
-        let n = count.max(1) as f64;
-        let spread = (count * squares - sum * sum).max(0) as f64;
-        Moments {
-            count: count.max(0) as u64,
-            mean: sum as f64 / n * self.step,
-            variance: spread / (n * (n - 1.0).max(1.0)) * self.step * self.step,
-        }
+fn moments([count, sum, squares]: [i128; 3], step: f64) -> Moments {
+    let n = count.max(1) as f64;
+    let spread = (count * squares - sum * sum).max(0) as f64;
+    Moments {
+        count: count.max(0) as u64,
+        mean: sum as f64 / n * step,
+        variance: spread / (n * (n - 1.0).max(1.0)) * step * step,
     }
 }
 
@@ -170,13 +188,8 @@ mod tests {
 
     fn scheme() -> Scheme {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        Scheme {
-            sites: names(&["a", "b"]),
-            features: names(&["x", "y"]),
-            step: 0.01,
-            largest: 100.0,
-            rows: 1000,
-        }
+        let feature = |name: &str| Feature { name: name.into(), step: 0.01, largest: 100.0 };
+        Scheme { sites: names(&["a", "b"]), features: vec![feature("x"), feature("y")], rows: 1000 }
     }
 
     #[test]
@@ -233,9 +246,10 @@ mod tests {
         }
         assert_eq!(scheme().check(), Ok(()));
         for wrong in [
-            Scheme { step: 0.0, ..scheme() },
-            Scheme { step: 1e-9, ..scheme() },
-            Scheme { largest: f64::NAN, ..scheme() },
+            Scheme { features: vec![Feature { name: "x".into(), step: 0.0, largest: 1.0 }], ..scheme() },
+            Scheme { features: vec![Feature { name: "x".into(), step: 1e-9, largest: 1.0 }], ..scheme() },
+            Scheme { features: vec![Feature { name: "x".into(), step: 1.0, largest: f64::NAN }], ..scheme() },
+            Scheme { features: vec![], ..scheme() },
             Scheme { rows: 0, ..scheme() },
             Scheme { sites: vec!["a".into(), "a".into()], ..scheme() },
         ] {

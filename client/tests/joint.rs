@@ -272,7 +272,7 @@ fn three_clinics_find_what_one_would_that_had_all_patients() {
         let command = [&["fairness"], options.as_slice(), &["--vocabulary", &vocabulary, &table]].concat();
         study.arguments(&command, clinic, "--joint")
     });
-    let central = tiresias(&[&["fairness"], options.as_slice(), &[&whole]].concat()).json().remove(0);
+    let central = tiresias(&[&["fairness"], options.as_slice(), &[whole.as_str()]].concat()).json().remove(0);
     for ended in ended {
         let mut joint = ended.json().remove(0);
         assert_eq!(joint["suppressed"]["cells"], 0);
@@ -295,7 +295,16 @@ fn three_clinics_find_what_one_would_that_had_all_patients() {
         let apply = study.path(&format!("harmonized-{clinic}.csv"));
         let command =
             ["harmonize", "--features", &table, "--by", "scanner", "--sites", "scanner-0,scanner-1"];
-        let more = ["--step", "0.001", "--largest", "200", "--out", out.to_str().unwrap()];
+        let more = [
+            "--step",
+            "0.001",
+            "--largest",
+            "100",
+            "--scale",
+            "perimeter=0.01,500",
+            "--out",
+            out.to_str().unwrap(),
+        ];
         let apply = ["--apply", apply.to_str().unwrap(), "--json"];
         study.arguments(&[command.as_slice(), &more, &apply].concat(), clinic, "--roster")
     });
@@ -353,7 +362,7 @@ fn moments(values: &[f64]) -> (f64, f64) {
 fn a_clinic_that_is_missing_is_named_and_the_round_begins_anew() {
     let study = Study::new();
     let waiting = |command: &[&str], clinic| {
-        [study.arguments(command, clinic, "--roster"), vec!["--wait".into(), "1".into()]].concat()
+        [study.arguments(command, clinic, "--roster"), vec!["--wait".into(), "4".into()]].concat()
     };
     let ended = study.at(&[0, 1], |clinic| waiting(&["joint", "ceremony"], clinic));
     for ended in &ended {
@@ -362,7 +371,7 @@ fn a_clinic_that_is_missing_is_named_and_the_round_begins_anew() {
     study.ceremony();
 
     let own = [[1, 2], [10, 20], [100, 200]];
-    let ended = study.at(&[0, 1], |clinic| study.sum(clinic, "sum", &own[clinic], &["--wait", "1"]));
+    let ended = study.at(&[0, 1], |clinic| study.sum(clinic, "sum", &own[clinic], &["--wait", "10"]));
     for ended in &ended {
         names(ended, "joint_missing", "submit of clinic-2.example is not there in time");
     }
@@ -534,6 +543,10 @@ fn a_gateway_that_adds_wrongly_or_asks_for_a_second_share_gets_none() {
     // A round that has been opened, and then another submission in the place of one of its own: a superset, in effect, of two opened sets.
     let ended = study.at(&[0, 1, 2], |clinic| study.sum(clinic, "sum", &[7], &[]));
     ended.iter().for_each(|ended| assert_eq!(totals(ended), [21], "{ended:?}"));
+    // What the gateway holds opens nothing: shares are sealed to the clinics.
+    let share = study.ask("GET", &study.message_path(&study.place(2, Step::Share), 0), b"");
+    let sealed = Signed::open(&share.body, &study.roster, &study.place(2, Step::Share), 0).unwrap().payload;
+    assert!(sealed.starts_with(b"age-encryption.org/v1"));
     let place = |step| study.place(2, step);
     for name in ["submit-2", "sum", "share-0", "share-1", "share-2"] {
         fs::remove_file(study.on_the_gateways_disk(&place(Step::Submit), name)).unwrap();
@@ -553,10 +566,6 @@ fn a_gateway_that_adds_wrongly_or_asks_for_a_second_share_gets_none() {
         ended.failed("joint_second_share");
     }
 
-    // What the gateway holds opens nothing: shares are sealed to the clinics.
-    let share = study.ask("GET", &study.message_path(&study.place(2, Step::Share), 0), b"");
-    let sealed = Signed::open(&share.body, &study.roster, &study.place(2, Step::Share), 0).unwrap().payload;
-    assert!(sealed.starts_with(b"age-encryption.org/v1"));
     // The state directory has one user at a time.
     let _held = StateDirectory::open(&study.path("clinic-0")).unwrap();
     tiresias(&study.sum(0, "sum", &[7], &[])).failed("joint_state");

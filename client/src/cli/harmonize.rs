@@ -27,6 +27,9 @@ pub struct HarmonizeArgs {
     /// The largest magnitude that a value of any clinic has
     #[arg(long, value_name = "VALUE")]
     pub largest: f64,
+    /// Another step and largest magnitude for one feature; may be given several times
+    #[arg(long, value_name = "COLUMN=STEP,LARGEST", value_parser = scale)]
+    pub scale: Vec<(String, f64, f64)>,
     /// The most rows that any clinic has
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = value_parser!(u64).range(1..))]
     pub rows: u64,
@@ -48,4 +51,12 @@ pub struct HarmonizeArgs {
     /// Who adds up.
     #[command(flatten)]
     pub joint: JointArgs,
+}
+
+fn scale(text: &str) -> Result<(String, f64, f64), String> {
+    let parsed = text.split_once('=').and_then(|(column, scale)| {
+        let (step, largest) = scale.split_once(',')?;
+        Some((column.to_owned(), step.parse().ok()?, largest.parse().ok()?))
+    });
+    parsed.ok_or_else(|| "write it as COLUMN=STEP,LARGEST, as in area=0.1,5000".to_owned())
 }

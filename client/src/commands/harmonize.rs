@@ -6,7 +6,7 @@ use crate::{
     Error,
     cli::HarmonizeArgs,
     files::{self, Readers},
-    harmony::{Harmony, Scheme},
+    harmony::{Feature, Harmony, Scheme},
     inputs::{self, MAXIMUM_FEATURES_BYTES},
     npy, output,
 };
@@ -23,13 +23,15 @@ pub async fn run(args: &HarmonizeArgs) -> Result<(), Error> {
         files::refuse_existing(path)?;
     }
     let table = read(args)?;
-    let scheme = Scheme {
-        sites: args.sites.clone(),
-        features: table.names.clone(),
-        step: args.step,
-        largest: args.largest,
-        rows: args.rows,
-    };
+    let features = table.names.iter().map(|name| {
+        let own = args.scale.iter().find(|(column, ..)| column == name);
+        let (step, largest) = own.map_or((args.step, args.largest), |(_, step, largest)| (*step, *largest));
+        Feature { name: name.clone(), step, largest }
+    });
+    let scheme = Scheme { sites: args.sites.clone(), features: features.collect(), rows: args.rows };
+    if args.scale.iter().any(|(column, ..)| !table.names.contains(column)) {
+        return Err(Error::Usage("--scale names a column that is no feature"));
+    }
     scheme.check().map_err(Error::Usage)?;
     let bound = scheme.bound().ok_or(Error::Usage("the sums are too wide: take a coarser --step"))?;
     let rows = || table.rows.iter().map(|(site, values)| (*site, values.as_slice()));

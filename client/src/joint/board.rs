@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use tiresias_evidence::{
-    Hash, LogKey,
+    Event, Hash, LogKey, Receipt,
     joint::{Message, Place, Roster, Signed, Step},
 };
 use tiresias_keys::joint::{JointKeyShare, JointShare, JointSubmission, Plan};
@@ -98,6 +99,13 @@ impl Board {
         }
         if let Some(receipt) = self.connection.put_joint(&draft.place, self.own, bytes).await? {
             kept.keep_receipt(round, step, &receipt)?;
+            let text: Hash = Sha256::digest(signed.message.text()).into();
+            let is_of_it = Receipt::parse(&receipt).is_ok_and(|receipt| {
+                receipt.leaf.event == Event::JointMessage && receipt.leaf.request == Some(text)
+            });
+            if !is_of_it {
+                return Err(Error::Gateway("its receipt is not of the message that was sent").into());
+            }
         }
         Ok(signed)
     }

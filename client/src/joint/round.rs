@@ -46,9 +46,19 @@ pub(super) async fn sum(
             None => last.checked_add(1).ok_or(Error::Input("this ceremony has had all its rounds"))?,
         };
         kept.begin(round, &input)?;
-        if let Some(totals) = attempt(session, &kept, round, &plan, &before, values).await? {
-            kept.finish(round)?;
-            return Ok(totals);
+        match attempt(session, &kept, round, &plan, &before, values).await {
+            Ok(None) => {}
+            Ok(Some(totals)) => {
+                kept.finish(round)?;
+                return Ok(totals);
+            }
+            // What did not come about does not come about later: the next attempt has fresh encryptions.
+            Err(error @ crate::Error::Joint(_)) => {
+                kept.finish(round)?;
+                return Err(error);
+            }
+            // A connection that broke, or a user that stops: the same round is gone on with.
+            Err(error) => return Err(error),
         }
     }
 }

@@ -9,7 +9,7 @@
 //!   ROUND-STEP         the messages that it has sent: they are on the disk before they leave
 //!   ROUND-STEP.receipt what the gateway's log says of them
 //!   ROUND-input        a hash of what a round sums, so that it is gone on with after a crash only if it is the same
-//!   ROUND-done         that its total is known
+//!   ROUND-done         that its total is known, or that the round was given up
 //! ```
 //!
 //! Never restore it from a backup: with an old state a clinic could give a second share in a round.
