@@ -121,7 +121,7 @@ pub enum Command {
                           tiresias fairness [OPTIONS] --truth <COLUMN> --score <COLUMN> --groups <COLUMN>... <DATA>\n       \
                           tiresias fairness [OPTIONS] --truth <COLUMN> --groups <COLUMN>... --record <FILE>"
     )]
-    Fairness(FairnessArgs),
+    Fairness(Box<FairnessArgs>),
     /// Bring features of different scanners to one mean and spread, by sums that nobody sees but as totals
     Harmonize(Box<HarmonizeArgs>),
     /// Add up numbers with other clinics, so that nobody sees any but the totals

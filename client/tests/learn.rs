@@ -219,7 +219,7 @@ fn what_goes_wrong_has_a_code_and_quotes_nothing() {
         (small.to_owned(), with(&["--classes", "well,worse"]), "classes", "row 2"),
         (small.to_owned(), with(&["--group-names", "f,m"]), "groups", "one group for each row"),
         (small.to_owned(), with(&["--strength", "0"]), "setting", "--strength"),
-        (small.to_owned(), with(&["--rounds", "0"]), "setting", "--rounds"),
+        (small.to_owned(), with(&["--rounds", "1"]), "setting", "--rounds"),
         (small.to_owned(), vec!["--folds", "99", "--group-column", "g"], "setting", "--folds"),
         (small.to_owned(), with(&["--bounds", "narrow.csv"]), "overflow", "far too narrow"),
         (small.to_owned(), with(&["--bounds", "two.csv"]), "bounds", "another number of features"),

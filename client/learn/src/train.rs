@@ -61,8 +61,8 @@ impl Settings {
         if !STRENGTHS.contains(&self.strength) {
             return Err(Error::Setting("--strength: a number between 1e-6 and 1e6"));
         }
-        if self.rounds == 0 {
-            return Err(Error::Setting("--rounds: at least one"));
+        if self.rounds < 2 {
+            return Err(Error::Setting("--rounds: at least two, for the first one takes no step"));
         }
         if Shape::of(patients).parameters() > MAXIMUM_PARAMETERS {
             return Err(Error::Setting("there are too many features and classes: at most 2^22 weights"));

@@ -123,8 +123,8 @@ impl Board {
         let mut pause = FIRST_PAUSE;
         let mut found: Vec<Option<Signed>> = vec![None; self.roster.clinics().len()];
         loop {
-            for clinic in 0..found.len() {
-                if found[clinic].is_some() {
+            for (clinic, found) in found.iter_mut().enumerate() {
+                if found.is_some() {
                     continue;
                 }
                 let Some(bytes) = self.connection.joint_message(&place, clinic, limit).await? else {
@@ -142,7 +142,7 @@ impl Board {
                     };
                     return Err(Error::Cheat { clinic: self.name(clinic), step, rule }.into());
                 }
-                found[clinic] = Some(signed);
+                *found = Some(signed);
             }
             if found.iter().all(Option::is_some) {
                 return Ok(Waited::All(found.into_iter().flatten().collect()));

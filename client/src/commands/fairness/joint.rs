@@ -43,7 +43,7 @@ pub(super) async fn rows(
     let label = format!("tiresias fairness\n{}\n{}", args.joint.label, vocabulary.text());
     let label = hex::encode(tiresias_keys::Digest::of(label.as_bytes()).as_bytes());
     let totals = joint.session().await?.sum(&label, &counts, MAXIMUM_ROWS).await?;
-    vocabulary.rows(&totals, args.min_cell as u64).map_err(at)
+    vocabulary.rows(&totals, args.min_cell).map_err(at)
 }
 
 fn vocabulary(args: &FairnessArgs) -> Result<Vocabulary, Error> {

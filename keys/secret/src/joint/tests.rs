@@ -14,6 +14,12 @@ struct Clinics {
     key: Vec<u64>,
 }
 
+/// Three clinics, made once: proofs take their time.
+fn three() -> &'static Clinics {
+    static THREE: std::sync::OnceLock<Clinics> = std::sync::OnceLock::new();
+    THREE.get_or_init(|| clinics(3))
+}
+
 fn clinics(count: usize) -> Clinics {
     let mask = joint::mask(&Digest::of(b"seeds"));
     let secrets: Vec<JointSecret> = (0..count).map(|_| JointSecret::generate().unwrap()).collect();
@@ -60,7 +66,7 @@ fn shares(clinics: &Clinics, plan: &Plan, sum: &JointSum) -> Vec<JointShare> {
 
 #[test]
 fn sums_are_exact_at_their_bounds_and_over_several_blocks() {
-    let three = clinics(3);
+    let three = three();
     let bound = (1 << 25) / 3;
     let plan = Plan::new(3, 4099, bound).unwrap();
     assert_eq!((plan.plaintext_bits(), plan.smudge_bits(), plan.blocks()), (26, 71, 2));
@@ -77,9 +83,9 @@ fn sums_are_exact_at_their_bounds_and_over_several_blocks() {
     };
     let vectors = [vector(1), vector(-2), vector(3)];
     let total: Vec<i64> = (0..4099).map(|at| vectors.iter().map(|vector| vector[at]).sum()).collect();
-    let sum = sum(&three, &plan, &vectors);
+    let sum = sum(three, &plan, &vectors);
     assert_eq!(JointSum::from_bytes(&sum.to_bytes(), 2).as_ref(), Ok(&sum));
-    let shares = shares(&three, &plan, &sum);
+    let shares = shares(three, &plan, &sum);
     assert!(open_joint_sum(&plan, &sum, &shares).unwrap() == total);
     // Any two of three open nothing: a share that is missing, or given twice.
     assert_eq!(open_joint_sum(&plan, &sum, &shares[..2]), None);
@@ -91,7 +97,7 @@ fn sums_are_exact_at_their_bounds_and_over_several_blocks() {
 /// What one modulus cannot hold is taken modulo several, and nothing of carries shows.
 #[test]
 fn wide_values_are_summed_modulo_several_numbers() {
-    let three = clinics(3);
+    let three = three();
     let bound = 1 << 52;
     let plan = Plan::new(3, 4, bound).unwrap();
     assert_eq!((plan.moduli().len(), plan.slots()), (3, 12));
@@ -101,16 +107,16 @@ fn wide_values_are_summed_modulo_several_numbers() {
         vec![bound as i64, 0, -(1 << 51), 0],
     ];
     let total: Vec<i64> = (0..4).map(|at| vectors.iter().map(|vector| vector[at]).sum()).collect();
-    let sum = sum(&three, &plan, &vectors);
-    let shares = shares(&three, &plan, &sum);
+    let sum = sum(three, &plan, &vectors);
+    let shares = shares(three, &plan, &sum);
     assert_eq!(open_joint_sum(&plan, &sum, &shares), Some(total));
 }
 
 #[test]
 fn noise_stays_far_within_its_bound() {
-    let three = clinics(3);
+    let three = three();
     let plan = Plan::new(3, 4096, 1).unwrap();
-    let sum = sum(&three, &plan, &vec![vec![0; 4096]; 3]);
+    let sum = sum(three, &plan, &vec![vec![0; 4096]; 3]);
     let (mask, body) = &sum.blocks()[0];
     let mut phases = body.clone();
     for secret in &three.secrets {
@@ -194,7 +200,7 @@ fn a_mask_that_would_draw_secrets_out_of_shares_has_no_proof() {
 /// the sum of the other two. They try for more: a single ciphertext or a subset with these shares, with their own secret, with both.
 #[test]
 fn a_gateway_and_one_clinic_learn_nothing_but_the_sum_of_the_other_two() {
-    let three = clinics(3);
+    let three = three();
     let plan = Plan::new(3, 512, 1000).unwrap();
     let vector = |salt: i64| -> Vec<i64> { (0..512).map(|at| (at * 7919 * salt) % 1001).collect() };
     let vectors = [vector(3), vector(-5), vector(11)];
@@ -207,7 +213,7 @@ fn a_gateway_and_one_clinic_learn_nothing_but_the_sum_of_the_other_two() {
         .collect();
     let of = |clinics: &[usize]| JointSum::new(&plan, clinics.iter().map(|&at| &submissions[at]));
     let sum = of(&[0, 1, 2]);
-    let shares = shares(&three, &plan, &sum);
+    let shares = shares(three, &plan, &sum);
     let total = open_joint_sum(&plan, &sum, &shares).unwrap();
     let others: Vec<i64> = total.iter().zip(&vectors[2]).map(|(total, own)| total - own).collect();
     assert!(others.iter().zip(vectors[0].iter().zip(&vectors[1])).all(|(sum, (a, b))| *sum == a + b));
@@ -263,7 +269,7 @@ fn open_phases(plan: &Plan, sum: &JointSum, shares: &[JointShare]) -> Vec<i64> {
 
 #[test]
 fn values_out_of_bounds_and_vectors_of_other_lengths_are_refused() {
-    let three = clinics(3);
+    let three = three();
     let plan = Plan::new(3, 2, 100).unwrap();
     for values in [&[101, 0][..], &[0, -101], &[i64::MIN, 0], &[1], &[1, 2, 3]] {
         let made = encrypt_for_joint_sum(&plan, &three.mask, &three.key, values, &context(0));
