@@ -1,6 +1,6 @@
 //! Whether the time that the clinic takes over an answer tells a good one from a bad one, in the manner of dudect (Reparaz,
 //! Balasch, Verbauwhede: Dude, is my code constant time?, DATE 2017): Welch's t over two classes that take turns at random.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "../../server/tests/common/mod.rs"]
 mod common;
