@@ -106,13 +106,13 @@ fn inferences(vectors: usize, batch: usize) {
     let run = |vectors: usize| {
         let (next, wrong) = (AtomicU64::new(0), AtomicU64::new(0));
         thread::scope(|scope| {
-            for thread in 0..THREADS {
+            for tenant in TENANTS.into_iter().take(THREADS) {
                 let (world, rows, next, wrong) = (&world, &rows, &next, &wrong);
                 scope.spawn(move || {
                     // Every thread reads the card by itself, as clinics do.
                     let model =
                         Model::from_card(world.probe.gateway.get("/v2/models/m/config").body).unwrap();
-                    let mut connection = world.open(TENANTS[thread]);
+                    let mut connection = world.open(tenant);
                     loop {
                         let first = next.fetch_add(batch as u64, Ordering::Relaxed) as usize;
                         if first >= vectors {
