@@ -1,7 +1,7 @@
 //! An attacker who knows the protocol, with a certificate of a tenant's and without one. Whatever is sent, the gateway does not
 //! panic, has no fault of its own to report, takes no more memory, and answers the next good request rightly.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "common/authority.rs"]
 mod authority;
@@ -98,7 +98,9 @@ impl World {
             let length = reply.header(probe::HEADER_LENGTH).unwrap().parse().unwrap();
             let answer = tiresias_client::oip::read_response(&reply.body, length, "scores").unwrap();
             let found = self.probe.model.decrypt(0, encrypted.pending, &answer.elements[0], None).unwrap();
-            let Finding::Scores { scores_q, .. } = found.finding else { panic!("the model answers scores") };
+            let Finding::Scores { scores_q, .. } = found.finding else {
+                unreachable!("the model answers scores")
+            };
             let expected: Value = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_value(scores_q).unwrap(), expected["scores_q"]);
         }

@@ -1,7 +1,6 @@
 //! HTTP/2 against the letter of RFC 9113 and RFC 7541, frame by frame: what breaks a rule is refused in the way that the rule
 //! asks for, or harder; what is merely odd is let pass; and floods of cheap frames cost the gateway little.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 #[path = "common/footprint.rs"]

@@ -1,7 +1,7 @@
 //! What operators install: the unit, the image's root, the list of system calls, alerts and the dashboard are right about
 //! this very program. And landlock, which holds the running gateway.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "common/authority.rs"]
 mod authority;

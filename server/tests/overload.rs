@@ -5,7 +5,7 @@
 //!
 //! The model answers labels, so that an evaluation costs much and a refusal little.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "common/authority.rs"]
 mod authority;
@@ -97,7 +97,7 @@ impl World {
                 assert!(reply.header("retry-after").is_some());
                 false
             }
-            status => panic!("{status}: {}", String::from_utf8_lossy(&reply.body)),
+            status => unreachable!("{status}: {}", String::from_utf8_lossy(&reply.body)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Long runs: every answer right, no tenant's answer or account another's, memory and descriptors flat. Short forms run with
 //! all tests.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 #[path = "common/authority.rs"]
 mod authority;
@@ -92,7 +92,7 @@ fn ask(
     for ((row, pending), element) in pending.into_iter().zip(&answer.elements) {
         // Another request's answer would not even be read: it names another request.
         let found = model.decrypt(0, pending, element, None).unwrap().finding;
-        let Finding::Scores { scores_q, .. } = found else { panic!("the model answers scores") };
+        let Finding::Scores { scores_q, .. } = found else { unreachable!("the model answers scores") };
         wrong += u64::from(serde_json::to_value(scores_q).unwrap() != world.clear[row]);
     }
     (wrong, json["parameters"]["budget_left"].as_u64().unwrap())
@@ -106,13 +106,13 @@ fn inferences(vectors: usize, batch: usize) {
     let run = |vectors: usize| {
         let (next, wrong) = (AtomicU64::new(0), AtomicU64::new(0));
         thread::scope(|scope| {
-            for thread in 0..THREADS {
+            for tenant in TENANTS.into_iter().take(THREADS) {
                 let (world, rows, next, wrong) = (&world, &rows, &next, &wrong);
                 scope.spawn(move || {
                     // Every thread reads the card by itself, as clinics do.
                     let model =
                         Model::from_card(world.probe.gateway.get("/v2/models/m/config").body).unwrap();
-                    let mut connection = world.open(TENANTS[thread]);
+                    let mut connection = world.open(tenant);
                     loop {
                         let first = next.fetch_add(batch as u64, Ordering::Relaxed) as usize;
                         if first >= vectors {

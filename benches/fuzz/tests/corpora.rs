@@ -1,5 +1,5 @@
 //! Replays the corpora: what was found once is not found again.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::{
     fs,
@@ -88,11 +88,16 @@ fn changes(seed: u64, times: u64) {
             for _ in 0..changes {
                 let changed = sequence.change(&bytes);
                 let caught = std::panic::catch_unwind(|| run(&changed));
+                let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-found"));
                 if caught.is_err() {
-                    let found = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-found"));
                     fs::write(&found, &changed).unwrap();
-                    panic!("{name}: a change of {} does it: {}", path.display(), found.display());
                 }
+                assert!(
+                    caught.is_ok(),
+                    "{name}: a change of {} does it: {}",
+                    path.display(),
+                    found.display()
+                );
             }
         }
     }

@@ -85,7 +85,7 @@ fn models() {
         let named = [head.as_str(), "--calibration", &calibration, "--name", name, "--repo", &repo];
         let Command::Import(args) = Cli::try_parse_from([&base, &named[..], more].concat()).unwrap().command
         else {
-            panic!("it says import")
+            unreachable!("it says import")
         };
         owner::import(&args, &mut Vec::new()).unwrap();
         let stored = |file: &str| fs::read(directory.path().join(name).join("1").join(file)).unwrap();
