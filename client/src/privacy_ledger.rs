@@ -1,7 +1,7 @@
 //! How much may still be told of a clinic's patients with noise: a ledger on its disk.
 //!
 //! ```text
-//! {"privacy_ledger":1,"epsilon":8.0,"delta":1e-5}
+//! {"privacy_ledger":1,"epsilon":8.0,"delta":0.00001}
 //! {"entry":1,"at":"2026-11-27 22:13 UTC","of":"tiresias learn","rho":"0.043177213104"}
 //! ```
 //!
@@ -244,8 +244,8 @@ mod tests {
             text.replace(r#""entry":1"#, r#""entry":3"#),
             text.replace(r#""rho":"0."#, r#""rho":"-0."#),
             text.replace("two", "two\n"),
-            text.replace("1e-5", "0.5"),
-            text.replace("1e-5", "null"),
+            text.replace("0.00001", "0.5"),
+            text.replace("0.00001", "null"),
             text.lines().filter(|line| !line.contains("one")).map(|line| format!("{line}\n")).collect(),
             String::new(),
         ] {
