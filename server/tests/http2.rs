@@ -7,10 +7,10 @@ mod common;
 mod footprint;
 #[path = "common/h2.rs"]
 mod h2;
-#[path = "common/h2_cases.rs"]
-mod h2_cases;
 #[path = "common/probe.rs"]
 mod probe;
+#[path = "http2/rules.rs"]
+mod rules;
 
 use common::Setup;
 use footprint::Footprint;
@@ -18,8 +18,8 @@ use h2::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, H2, HEADERS, Outcome, PADDED, PING, PREFACE, PRIORITY,
     RST_STREAM, WINDOW_UPDATE, field, fields, frame, request_fields,
 };
-use h2_cases::{CALM, PROTOCOL, REFUSED, Wanted, frames, is_right, number, setting, with};
 use probe::{HEADER_LENGTH, INFER, Probe, binary};
+use rules::{CALM, PROTOCOL, REFUSED, Wanted, frames, is_right, number, setting};
 
 #[test]
 fn frames_that_break_a_rule_are_refused_as_it_asks() {

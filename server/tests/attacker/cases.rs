@@ -284,7 +284,8 @@ fn swap(form: &mut Value, sequence: &mut Sequence) {
         "/outputs/0/name",
         "/outputs/0/parameters/binary_data",
     ];
-    if let Some(place) = form.pointer_mut(*sequence.pick(&places)) {
+    let place: &&str = sequence.pick(&places);
+    if let Some(place) = form.pointer_mut(place) {
         *place = sequence.pick(&others).clone();
     }
 }

@@ -1,17 +1,19 @@
-//! Frames that break a rule of RFC 9113 or RFC 7541, and some that are merely odd, with what the rule asks for.
+//! The rules: what is sent, and how a peer that keeps to them takes it.
 
-use super::h2::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, H2, HEADERS, Outcome, PADDED, PING, PRIORITY,
-    PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, fields, frame, request_fields,
+use crate::{
+    h2::{
+        ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Outcome, PADDED, PING, PRIORITY,
+        PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, field, fields, frame, request_fields,
+    },
+    probe::INFER,
 };
-use super::probe::INFER;
 
 pub(crate) const PROTOCOL: u32 = 1;
-const FLOW: u32 = 3;
-const CLOSED: u32 = 5;
-const SIZE: u32 = 6;
+pub(crate) const FLOW: u32 = 3;
+pub(crate) const CLOSED: u32 = 5;
+pub(crate) const SIZE: u32 = 6;
 pub(crate) const REFUSED: u32 = 7;
-const COMPRESSION: u32 = 9;
+pub(crate) const COMPRESSION: u32 = 9;
 pub(crate) const CALM: u32 = 11;
 
 /// What the rule asks for.
@@ -41,12 +43,12 @@ pub(crate) fn is_right(wanted: Wanted, outcome: Outcome) -> bool {
     }
 }
 
-fn get(stream: u32) -> Vec<u8> {
+pub(crate) fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields(&request_fields("GET", "/v2")))
 }
 
 /// A GET with more fields, or other ones.
-fn headers(list: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn headers(list: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(list))
 }
 
@@ -55,7 +57,7 @@ pub(crate) fn with(more: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// A POST whose body follows.
-fn post(more: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn post(more: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, 1, &fields(&[&request_fields("POST", INFER)[..], more].concat()))
 }
 
