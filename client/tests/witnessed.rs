@@ -136,7 +136,7 @@ fn what_is_published_is_cosigned_under_load_and_to_the_end() {
     wait_for(gateway, &witness.key, |checkpoint, cosigned| cosigned && checkpoint.size == newest);
     assert!(metric(gateway, &format!("tiresias_log_witnessed_size {newest}")));
     assert!(metric(gateway, "tiresias_log_forked 0") && metric(gateway, "tiresias_log_unwitnessed 0"));
-    assert_eq!(health(gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+    assert_eq!(health(gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"ok\"}");
 
     // What a stop leaves is cosigned too, and whole: receipts, tiles, and every checkpoint that was ever shown.
     let last = ask(&probe);
@@ -209,14 +209,14 @@ fn without_its_witness_the_gateway_goes_on_and_says_so() {
     }
     gateway.wait_for_log("checkpoints are published without cosignatures until they do");
     wait_for(gateway, &witness.key, |checkpoint, cosigned| !cosigned && checkpoint.size >= newest);
-    assert_eq!(health(gateway), "{\"ready\":true,\"witnesses\":\"unanswered\"}");
+    assert_eq!(health(gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"unanswered\"}");
     assert!(gateway.get_metrics("/metrics").contains("tiresias_log_witness_failure_total{"));
 
     witness.start_again();
     gateway.wait_for_log("checkpoints are published with cosignatures again");
     let cosigned = wait_for(gateway, &witness.key, |_, cosigned| cosigned);
     assert!(cosigned.size >= newest);
-    assert_eq!(health(gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+    assert_eq!(health(gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"ok\"}");
     assert!(metric(gateway, "tiresias_log_unwitnessed 0"));
     probe.finish();
 }
@@ -261,7 +261,7 @@ fn a_log_that_forks_is_found_out() {
     gateway.wait_for_log("it has cosigned another history of this log");
     assert!(gateway.log().contains(" ERROR LOG FORKED: "), "{}", gateway.log());
     assert!(metric(gateway, "tiresias_log_forked 1"));
-    assert_eq!(health(gateway), "{\"ready\":true,\"witnesses\":\"forked\"}");
+    assert_eq!(health(gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"forked\"}");
     assert!(gateway.get_metrics("/metrics").contains("reason=\"forked\""));
     // Its clients get their answers, and nothing of its own is ever cosigned.
     ask(&probe);
@@ -274,7 +274,7 @@ fn a_log_that_forks_is_found_out() {
 
     let gateway = honest.restarted();
     wait_for(&gateway, &witness.key, |checkpoint, cosigned| cosigned && checkpoint.size > known.size);
-    assert_eq!(health(&gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+    assert_eq!(health(&gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"ok\"}");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn more_than_half_of_several_witnesses_are_enough() {
         }
     }
     assert!(!published(&probe.gateway, &second.key).1);
-    assert_eq!(health(&probe.gateway), "{\"ready\":true,\"witnesses\":\"ok\"}");
+    assert_eq!(health(&probe.gateway), "{\"ready\":true,\"log\":\"ok\",\"witnesses\":\"ok\"}");
     // Two of them are too few where all three are asked for.
     let mut gateway = stop(probe);
     gateway.change_settings(&format!("[log]\n{settings}witness_quorum = 3\n"));

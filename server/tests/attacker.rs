@@ -293,9 +293,9 @@ fn thousands_of_wrong_requests_harm_no_one() {
     attack(3_000, 0x7472_7371);
 }
 
-/// `cargo test -p tiresias-server --test attacker -- --ignored --nocapture`, ten minutes on two cores.
+/// `cargo test -p tiresias-server --test attacker -- --ignored --nocapture`, two hours on two busy cores.
 #[test]
-#[ignore = "ten minutes"]
+#[ignore = "two hours"]
 fn a_million_wrong_requests_harm_no_one() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     attack(number("TIRESIAS_REQUESTS", 1_000_000), number("TIRESIAS_SEED", 0x7472_7371));
