@@ -6,6 +6,8 @@
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
+#[path = "joint/study.rs"]
+mod study;
 
 use std::{
     fmt::Write as _,
@@ -15,187 +17,20 @@ use std::{
     time::Duration,
 };
 
-use common::{Ended, start, tiresias};
-use gateway::{Gateway, Setup, http};
-use serde_json::Value;
+use common::{start, tiresias};
+use gateway::Setup;
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
+use study::{Impostor, Study, names, totals};
 use tiresias_client::joint::StateDirectory;
 use tiresias_evidence::{
-    Hash, LogKey, Receipt,
-    joint::{Message, Place, Roster, Signed, Step, chain},
-    note::secret::{self, Purpose},
+    Hash, Receipt,
+    joint::{Signed, Step},
 };
 use tiresias_keys::{
     Digest,
     joint::{JOINT, JointBlock, JointKeyShare, JointSubmission, Plan, mask},
 };
 use tiresias_secret_key::{JointSecret, encrypt_for_joint_sum};
-
-/// Three clinics' folders, their roster, and a gateway that has it.
-struct Study {
-    directory: TempDir,
-    roster: Roster,
-    gateway: Gateway,
-}
-
-impl Study {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-        let mut arguments = vec!["joint".to_owned(), "roster".into(), "--name".into(), "study".into()];
-        for clinic in 0..3 {
-            let state = path(&format!("clinic-{clinic}"));
-            let name = format!("clinic-{clinic}.example");
-            let key = tiresias(&["joint", "key", "--state", &state, "--name", &name]).done();
-            arguments.extend(["--clinic".into(), key.trim_end().into()]);
-        }
-        arguments.extend(["--out".into(), path("roster")]);
-        tiresias(&arguments).done();
-        let roster = Roster::parse(&fs::read_to_string(path("roster")).unwrap()).unwrap();
-        let settings = format!("[joint]\nrosters = [{:?}]\n", path("roster"));
-        let gateway = Setup::model("open-weights").with_data().settings(&settings).start();
-        Self { directory, roster, gateway }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// A command of one clinic, with what says who adds up; `roster` names the option that the roster is given by.
-    fn arguments(&self, command: &[&str], clinic: usize, roster: &str) -> Vec<String> {
-        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-        let gateway = &self.gateway;
-        let mut arguments: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
-        for (name, value) in [
-            (roster, text(self.path("roster"))),
-            ("--state", text(self.path(&format!("clinic-{clinic}")))),
-            ("--gateway", gateway.url.replace("127.0.0.1", "localhost")),
-            ("--ca", text(gateway.certificate("ca.pem"))),
-            ("--cert", text(gateway.certificate("client.pem"))),
-            ("--key", text(gateway.certificate("client-key.pem"))),
-        ] {
-            arguments.extend([name.to_owned(), value]);
-        }
-        arguments
-    }
-
-    /// Runs a command at these clinics at the same time.
-    fn at(&self, clinics: &[usize], command: impl Fn(usize) -> Vec<String>) -> Vec<Ended> {
-        let children: Vec<_> = clinics.iter().map(|&clinic| start(&command(clinic))).collect();
-        children.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect()
-    }
-
-    fn ceremony(&self) -> Vec<String> {
-        let ended = self.at(&[0, 1, 2], |clinic| self.arguments(&["joint", "ceremony"], clinic, "--roster"));
-        ended.into_iter().map(Ended::done).collect()
-    }
-
-    /// `joint sum` of these numbers.
-    fn sum(&self, clinic: usize, label: &str, values: &[i64], more: &[&str]) -> Vec<String> {
-        let text: String = values.iter().map(|value| format!("{value}\n")).collect();
-        let values = self.write(&format!("values-{clinic}"), &text);
-        let command = ["joint", "sum", "--label", label, "--values", &values, "--bound", "1000000", "--json"];
-        self.arguments(&[command.as_slice(), more].concat(), clinic, "--roster")
-    }
-
-    fn message_path(&self, place: &Place, clinic: usize) -> String {
-        let (roster, Place { ceremony, round, step, .. }) = (hex::encode(place.roster), *place);
-        format!("/v2/joint/{roster}/{ceremony}/{round}/{}/{clinic}", step.name())
-    }
-
-    fn place(&self, round: u32, step: Step) -> Place {
-        Place { roster: self.roster.id(), ceremony: 1, round, step }
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &[u8]) -> http::Reply {
-        self.gateway.send(&http::request(method, path, &[], body)).unwrap()
-    }
-
-    /// The gateway's file of a message or sum.
-    fn on_the_gateways_disk(&self, place: &Place, name: &str) -> PathBuf {
-        let id = hex::encode(place.roster);
-        self.gateway.path("data/joint").join(id).join(format!("{}/{}/{name}", place.ceremony, place.round))
-    }
-}
-
-/// Clinic 2 as a program of its own would be: it signs what it wants.
-struct Impostor<'a> {
-    study: &'a Study,
-    key: LogKey,
-}
-
-impl<'a> Impostor<'a> {
-    fn new(study: &'a Study) -> Self {
-        let line = fs::read_to_string(study.path("clinic-2/key")).unwrap();
-        Self { study, key: secret::decode(Purpose::Sign, &line).unwrap() }
-    }
-
-    fn draft(&self, place: Place, before: Hash) -> Message {
-        Message { place, clinic: self.key.verifier().name().to_owned(), before, payload: [0; 32] }
-    }
-
-    fn put(&self, draft: Message, payload: &[u8]) -> http::Reply {
-        let path = self.study.message_path(&draft.place, 2);
-        self.study.ask("PUT", &path, &Signed::sign(&self.key, draft, payload))
-    }
-
-    /// The messages of a step of all clinics, as soon as they are there.
-    fn wait(&self, place: Place) -> Vec<Signed> {
-        let read = |clinic| loop {
-            let reply = self.study.ask("GET", &self.study.message_path(&place, clinic), b"");
-            if reply.status == 200 {
-                return Signed::open(&reply.body, &self.study.roster, &place, clinic).unwrap();
-            }
-            assert_eq!(reply.json()["code"], "joint_unknown");
-            thread::sleep(Duration::from_millis(50));
-        };
-        (0..3).map(read).collect()
-    }
-
-    fn chain_of(&self, place: Place) -> Hash {
-        chain(self.wait(place).iter().map(|signed| &signed.message))
-    }
-
-    /// Seeds, and then a commitment to what `open` makes of the mask, the context of proofs, and nothing else; it is opened as `alter` makes it.
-    fn ceremony(&self, open: impl Fn(&[u64], &Digest) -> JointKeyShare, alter: impl Fn(&mut Vec<u8>)) {
-        let place = |step| self.study.place(0, step);
-        let identity = age_recipient(&self.study.path("clinic-2"));
-        let seed = [[7; 32].as_slice(), identity.as_bytes()].concat();
-        assert_eq!(self.put(self.draft(place(Step::Seed), self.study.roster.id()), &seed).status, 201);
-        let seeded = self.chain_of(place(Step::Seed));
-        let draft = self.draft(place(Step::Commit), seeded);
-        let share = open(&mask(&Digest::from_bytes(seeded)), &Digest::from_bytes(draft.context()));
-        let mut opening = [[9; 32].as_slice(), &share.to_bytes()].concat();
-        let commitment = Digest::of(&[b"tiresias/joint-commitment/v1\n".as_slice(), &opening].concat());
-        assert_eq!(self.put(draft, commitment.as_bytes()).status, 201);
-        let committed = self.chain_of(place(Step::Commit));
-        alter(&mut opening);
-        assert_eq!(self.put(self.draft(place(Step::Open), committed), &opening).status, 201);
-    }
-}
-
-/// Any key to seal to.
-fn age_recipient(_: &Path) -> String {
-    "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()
-}
-
-fn totals(ended: &Ended) -> Vec<i64> {
-    let printed: Value = serde_json::from_str(&ended.out).unwrap();
-    printed["totals"].as_array().unwrap().iter().map(|total| total.as_i64().unwrap()).collect()
-}
-
-/// The failure of a clinic, which names whom it is about.
-fn names(ended: &Ended, code: &str, whom: &str) {
-    ended.failed(code);
-    assert!(ended.err.contains(whom), "{whom}: {ended:?}");
-}
 
 /// The breast-cancer table, split by the size of the tumour: clinic 0 sees small ones, clinic 2 large ones.
 fn split() -> [Vec<Vec<String>>; 3] {
