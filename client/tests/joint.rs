@@ -9,18 +9,12 @@ mod gateway;
 #[path = "joint/study.rs"]
 mod study;
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{fmt::Write as _, fs, path::PathBuf, thread, time::Duration};
 
 use common::{start, tiresias};
 use gateway::Setup;
 use sha2::{Digest as _, Sha256};
-use study::{Impostor, Study, names, totals};
+use study::{Impostor, Study, decisions, names, split, totals};
 use tiresias_client::joint::StateDirectory;
 use tiresias_evidence::{
     Hash, Receipt,
@@ -31,44 +25,6 @@ use tiresias_keys::{
     joint::{JOINT, JointBlock, JointKeyShare, JointSubmission, Plan, mask},
 };
 use tiresias_secret_key::{JointSecret, encrypt_for_joint_sum};
-
-/// The breast-cancer table, split by the size of the tumour: clinic 0 sees small ones, clinic 2 large ones.
-fn split() -> [Vec<Vec<String>>; 3] {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/wdbc.csv")).unwrap();
-    let mut parts: [Vec<Vec<String>>; 3] = Default::default();
-    for line in text.lines().skip(1) {
-        let row: Vec<String> = line.split(',').take(4).map(str::to_owned).collect();
-        let radius: f64 = row[1].parse().unwrap();
-        parts[if radius < 12.0 {
-            0
-        } else if radius < 15.0 {
-            1
-        } else {
-            2
-        }]
-        .push(row);
-    }
-    assert!(parts.iter().all(|part| part.len() > 100));
-    parts
-}
-
-/// A model that calls a mean radius of 15 malignant and leaves what is near to a human; groups by texture and site.
-fn decisions(rows: &[(usize, Vec<String>)]) -> String {
-    let mut text = "truth,said,texture,site\n".to_owned();
-    for (site, row) in rows {
-        let radius: f64 = row[1].parse().unwrap();
-        let said = if (14.5..15.0).contains(&radius) {
-            "review"
-        } else if radius >= 15.0 {
-            "malignant"
-        } else {
-            "benign"
-        };
-        let texture = if row[2].parse::<f64>().unwrap() < 19.0 { "fine" } else { "coarse" };
-        writeln!(text, "{},{said},{texture},site-{site}", row[0]).unwrap();
-    }
-    text
-}
 
 #[test]
 fn three_clinics_find_what_one_would_that_had_all_patients() {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     thread,
@@ -192,4 +193,42 @@ pub(crate) fn totals(ended: &Ended) -> Vec<i64> {
 pub(crate) fn names(ended: &Ended, code: &str, whom: &str) {
     ended.failed(code);
     assert!(ended.err.contains(whom), "{whom}: {ended:?}");
+}
+
+/// The breast-cancer table, split by the size of the tumour: clinic 0 sees small ones, clinic 2 large ones.
+pub(crate) fn split() -> [Vec<Vec<String>>; 3] {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("demo/wdbc.csv")).unwrap();
+    let mut parts: [Vec<Vec<String>>; 3] = Default::default();
+    for line in text.lines().skip(1) {
+        let row: Vec<String> = line.split(',').take(4).map(str::to_owned).collect();
+        let radius: f64 = row[1].parse().unwrap();
+        parts[if radius < 12.0 {
+            0
+        } else if radius < 15.0 {
+            1
+        } else {
+            2
+        }]
+        .push(row);
+    }
+    assert!(parts.iter().all(|part| part.len() > 100));
+    parts
+}
+
+/// A model that calls a mean radius of 15 malignant and leaves what is near to a human; groups by texture and site.
+pub(crate) fn decisions(rows: &[(usize, Vec<String>)]) -> String {
+    let mut text = "truth,said,texture,site\n".to_owned();
+    for (site, row) in rows {
+        let radius: f64 = row[1].parse().unwrap();
+        let said = if (14.5..15.0).contains(&radius) {
+            "review"
+        } else if radius >= 15.0 {
+            "malignant"
+        } else {
+            "benign"
+        };
+        let texture = if row[2].parse::<f64>().unwrap() < 19.0 { "fine" } else { "coarse" };
+        writeln!(text, "{},{said},{texture},site-{site}", row[0]).unwrap();
+    }
+    text
 }
