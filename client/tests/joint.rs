@@ -6,16 +6,15 @@
 mod common;
 #[path = "../../server/tests/common/mod.rs"]
 mod gateway;
-#[path = "common/study.rs"]
+#[path = "joint/study.rs"]
 mod study;
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fmt::Write as _, fs, path::PathBuf, thread, time::Duration};
 
-use common::{Ended, start, tiresias};
+use common::{start, tiresias};
 use gateway::Setup;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use study::{Impostor, Study, decisions, split};
+use study::{Impostor, Study, decisions, names, split, totals};
 use tiresias_client::joint::StateDirectory;
 use tiresias_evidence::{
     Hash, Receipt,
@@ -26,17 +25,6 @@ use tiresias_keys::{
     joint::{JOINT, JointBlock, JointKeyShare, JointSubmission, Plan, mask},
 };
 use tiresias_secret_key::{JointSecret, encrypt_for_joint_sum};
-
-fn totals(ended: &Ended) -> Vec<i64> {
-    let printed: Value = serde_json::from_str(&ended.out).unwrap();
-    printed["totals"].as_array().unwrap().iter().map(|total| total.as_i64().unwrap()).collect()
-}
-
-/// The failure of a clinic, which names whom it is about.
-fn names(ended: &Ended, code: &str, whom: &str) {
-    ended.failed(code);
-    assert!(ended.err.contains(whom), "{whom}: {ended:?}");
-}
 
 #[test]
 fn three_clinics_find_what_one_would_that_had_all_patients() {

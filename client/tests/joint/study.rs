@@ -1,4 +1,4 @@
-//! Three clinics with a gateway between them, and one of them that is not as it should be.
+//! Three clinics' folders, their roster and a gateway that has it, and a clinic that signs what it wants.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tiresias_evidence::{
     Hash, LogKey,
@@ -20,8 +21,10 @@ use tiresias_keys::{
     joint::{JointKeyShare, mask},
 };
 
-use super::common::{Ended, start, tiresias};
-use super::gateway::{Gateway, Setup, http};
+use crate::{
+    common::{Ended, start, tiresias},
+    gateway::{Gateway, Setup, http},
+};
 
 /// Three clinics' folders, their roster, and a gateway that has it.
 pub(crate) struct Study {
@@ -177,8 +180,19 @@ impl<'a> Impostor<'a> {
 }
 
 /// Any key to seal to.
-fn age_recipient(_: &Path) -> String {
+pub(crate) fn age_recipient(_: &Path) -> String {
     "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()
+}
+
+pub(crate) fn totals(ended: &Ended) -> Vec<i64> {
+    let printed: Value = serde_json::from_str(&ended.out).unwrap();
+    printed["totals"].as_array().unwrap().iter().map(|total| total.as_i64().unwrap()).collect()
+}
+
+/// The failure of a clinic, which names whom it is about.
+pub(crate) fn names(ended: &Ended, code: &str, whom: &str) {
+    ended.failed(code);
+    assert!(ended.err.contains(whom), "{whom}: {ended:?}");
 }
 
 /// The breast-cancer table, split by the size of the tumour: clinic 0 sees small ones, clinic 2 large ones.
