@@ -285,7 +285,7 @@ mod tests {
         assert!(MapShape::new(0, 3).is_err());
         assert!(MapShape::new(65, 64).is_err());
         assert!(MapShape::new(usize::MAX, 2).is_err());
-        assert_eq!("7x14".parse(), MapShape::new(7, 14));
+        assert_eq!("7x14".parse::<MapShape>().unwrap(), MapShape::new(7, 14).unwrap());
         for text in ["", "7", "x7", "7x", "7x7x7", "-1x7", "65x64"] {
             assert!(text.parse::<MapShape>().is_err(), "{text}");
         }

@@ -296,7 +296,10 @@ fn segmented_scans_have_the_clear_twins_class_at_each_location() {
         ["--background", "class 0", "--version", "1"],
     ];
     let arguments = [arguments.as_flattened(), &["--json"]].concat();
-    let maps = tiresias(&and(&gateway.command("segment"), &arguments)).json();
+    let ended = tiresias(&and(&gateway.command("segment"), &arguments));
+    ended.failed_after_output("some_scans");
+    assert!(ended.err.contains("notes.txt"), "{ended:?}");
+    let maps: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(maps.len(), 10);
     let expected = gateway.evaluate("m", &gateway.path("calibration.npy"));
     for (map, expected) in maps.iter().zip(expected.chunks(16)) {

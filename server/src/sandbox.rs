@@ -91,6 +91,7 @@ impl Needs {
             }
         }
         needs.read_beside(config.file());
+        needs.read_beside(config.joint.iter().flat_map(|joint| &joint.rosters));
         // Without a data directory, evaluation keys go with the process.
         needs.write.push(config.data.clone().unwrap_or_else(std::env::temp_dir));
         if let Some(witnesses) = &config.log.witnesses {

@@ -34,7 +34,7 @@ fn bounds_are_sums_of_their_terms() {
             assert!(2 * (noise + smudges) + n < q >> plan.plaintext_bits(), "it decodes");
             let wider = n << (plan.smudge_bits() + 1);
             assert!(2 * (noise + wider) + n >= q >> plan.plaintext_bits(), "no wider smudge would");
-            assert!(degree * plan.unknown_noise() << 40 <= 1 << (plan.smudge_bits() + 1));
+            assert!((degree * plan.unknown_noise()) << 40 <= 1 << (plan.smudge_bits() + 1));
             assert!(plan.statistical_bits() >= 40.0);
             assert!(plan.statistical_bits() > plan.statistical_bits_against_cheats());
             // The worst cheaters: z and z' differ by at most twice their masks.

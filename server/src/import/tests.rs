@@ -141,7 +141,7 @@ fn a_real_export_of_keras_gives_its_probabilities() {
 #[test]
 fn bad_files_give_their_codes() {
     for (name, code) in [
-        ("bad_conv.onnx", "unsupported_operator"),
+        ("bad_conv.onnx", "operator_rule"),
         ("bad_external.onnx", "external_data"),
         ("bad_head_name.safetensors", "missing_tensor"),
         ("bad_head_shape.safetensors", "shape_mismatch"),

@@ -41,12 +41,14 @@ impl<'a> Bits<'a> {
 
     /// A number of so many bits, up to 15, whose sign its first one says.
     pub(super) fn difference(&mut self, bits: u8) -> Option<i32> {
+        if bits > 15 {
+            return None;
+        }
         let number = self.read(bits.into())?;
         match bits {
             0 => Some(0),
-            1..16 if number >> (bits - 1) == 1 => Some(number),
-            1..16 => Some(number - (1 << bits) + 1),
-            _ => None,
+            _ if number >> (bits - 1) == 1 => Some(number),
+            _ => Some(number - (1 << bits) + 1),
         }
     }
 }
@@ -129,6 +131,8 @@ mod tests {
         let found: Vec<_> = [1, 1, 3, 3, 0, 15].iter().map(|size| bits.difference(*size)).collect();
         assert_eq!(found, [Some(1), Some(-1), Some(4), Some(-4), Some(0), Some(-32766)]);
         assert_eq!(bits.difference(2), None, "cut off");
-        assert_eq!(Bits::new(&[0; 4]).difference(16), None);
+        for wide in 16..=u8::MAX {
+            assert_eq!(Bits::new(&[0x55; 9]).difference(wide), None);
+        }
     }
 }
