@@ -173,10 +173,11 @@ fn a_clinic_that_is_missing_is_named_and_the_round_begins_anew() {
         assert_eq!(totals(ended), [113, 224], "{ended:?}");
     }
     assert!(study.on_the_gateways_disk(&study.place(2, Step::Submit), "sum").is_file());
-    assert!(
-        !study.on_the_gateways_disk(&study.place(1, Step::Submit), "sum").exists(),
-        "the round left behind is never added"
-    );
+    // Clinic 2 may have found the round that was left behind, and completed it; the others open it no more.
+    for clinic in [0, 1] {
+        let share = study.on_the_gateways_disk(&study.place(1, Step::Share), &format!("share-{clinic}"));
+        assert!(!share.exists(), "the round left behind is never opened");
+    }
     // With another bound, number of values or label, clinics do not sum the same thing, and say so.
     let ended = study.at(&[0, 1, 2], |clinic| {
         study.sum(clinic, if clinic == 2 { "other" } else { "sum" }, &own[clinic], &["--wait", "20"])

@@ -94,7 +94,7 @@ pub struct FairnessArgs {
     /// Print JSON, one object
     #[arg(long)]
     pub json: bool,
-    /// With --joint: the classes and groups that are counted, the same file everywhere (TOML: classes = [...], and [groups] with a list
+    /// With --joint: the classes and groups that are counted, the same file everywhere (TOML: classes = [...], and a table `groups` with a list
     /// a column)
     #[arg(long, value_name = "FILE", requires = "joint")]
     pub vocabulary: Option<PathBuf>,
