@@ -35,7 +35,9 @@ pub use files::{DecryptArgs, EncryptArgs};
 pub use gateway::{GatewayArgs, NetworkArgs, ProxyUrl};
 pub use harmonize::HarmonizeArgs;
 pub use infer::{EnrolledArgs, InferArgs, RecordArgs};
-pub use joint::{JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, NoiseArgs, RosterArgs};
+pub use joint::{
+    JointArgs, JointCommand, JointKeyArgs, JointOptions, JointSumArgs, LedgerArgs, NoiseArgs, RosterArgs,
+};
 pub use learn::{CardArgs, LearnArgs, PrivacyArgs};
 pub use review::{
     CheckArgs, DecideArgs, ExportArgs, FormatArg, ListArgs, OverrideArgs, RatesArgs, ReviewArgs,

@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tiresias_synth::{Budget, budget::epsilon};
 
-use crate::{Error, clock, error::Learning, files};
+use crate::{Error, cli::LedgerArgs, clock, error::Learning, files};
 
 /// Ledgers may be this large.
 const MAXIMUM_BYTES: u64 = 16 << 20;
@@ -72,6 +72,12 @@ pub struct Left {
 }
 
 impl PrivacyLedger {
+    /// The ledger that a command names.
+    pub(crate) fn of(args: &LedgerArgs) -> Result<Self, Error> {
+        let path = args.ledger.as_ref().ok_or(Error::Usage("--epsilon needs --ledger"))?;
+        Self::open(path, args.ledger_epsilon.zip(args.ledger_delta))
+    }
+
     /// Opens a ledger, or makes one for a budget where there is none. A budget that is given must be that of the ledger.
     pub fn open(path: &Path, budget: Option<(f64, f64)>) -> Result<Self, Error> {
         let wrong = |reason| Learning::LedgerBudget { path: path.to_owned(), reason };

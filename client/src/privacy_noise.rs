@@ -59,10 +59,8 @@ impl Mechanism {
 
     /// Charges the ledger.
     pub(crate) fn charge(self, args: &NoiseArgs, label: &str) -> Result<Charged, Error> {
-        let path = args.ledger.as_ref().ok_or(Error::Usage("--epsilon needs --ledger"))?;
         let (Self::Gaussian { rho, .. } | Self::Laplace { rho, .. }) = self;
-        let in_all = args.ledger_epsilon.zip(args.ledger_delta);
-        PrivacyLedger::open(path, in_all)?.charge(&format!("tiresias joint sum: {label}"), rho)?;
+        PrivacyLedger::of(&args.ledger)?.charge(&format!("tiresias joint sum: {label}"), rho)?;
         Ok(Charged(self))
     }
 }
@@ -88,15 +86,14 @@ impl Charged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::LedgerArgs;
 
     fn args(epsilon: f64, delta: Option<f64>, sensitivity: u32) -> NoiseArgs {
         NoiseArgs {
             epsilon: Some(epsilon),
             delta,
             sensitivity: Some(sensitivity),
-            ledger: None,
-            ledger_epsilon: None,
-            ledger_delta: None,
+            ledger: LedgerArgs::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tiresias_backbone::Backbone;
-use tiresias_circuits::explain::MapShape;
+use tiresias_circuits::{Card, explain::MapShape};
 use tiresias_scan::{Picture, ScanFile, Study, Window, find};
 
 use crate::Error;
@@ -95,6 +95,14 @@ pub fn read(
         seen();
     }
     Ok((cases, failures))
+}
+
+/// Errors where the model's owner has pinned another backbone.
+pub fn expect_backbone(card: &Card, backbone: &Backbone) -> Result<(), Error> {
+    match card.backbone() {
+        Some(pinned) if pinned.as_bytes() != backbone.digest() => Err(Error::OtherBackbone),
+        _ => Ok(()),
+    }
 }
 
 /// Rows, the shape of the map that they are of, and the row that stands for all.

@@ -109,6 +109,14 @@ pub struct NoiseArgs {
     /// How far one patient moves the numbers: with --delta the root of the sum of squares, rounded up, else the sum of sizes
     #[arg(long, value_name = "N", requires = "epsilon", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub sensitivity: Option<u32>,
+    /// What it is charged to
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+}
+
+/// The ledger that noise is charged to.
+#[derive(Debug, Default, Args)]
+pub struct LedgerArgs {
     /// What may be told of these patients in all, and what was told: refuses when it is spent
     #[arg(long, value_name = "FILE", requires = "epsilon")]
     pub ledger: Option<PathBuf>,

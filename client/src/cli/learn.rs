@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::JointOptions;
+use super::{JointOptions, joint::LedgerArgs};
 
 /// `learn`
 #[derive(Debug, Args)]
@@ -116,13 +116,7 @@ pub struct PrivacyArgs {
     /// The delta that goes with it, far below one in the number of patients
     #[arg(long, value_name = "D", requires = "epsilon")]
     pub delta: Option<f64>,
-    /// What may be told of these patients in all, and what was told: refuses when it is spent
-    #[arg(long, value_name = "FILE", requires = "epsilon")]
-    pub ledger: Option<PathBuf>,
-    /// Make the ledger, with this epsilon in all
-    #[arg(long, value_name = "E", requires_all = ["ledger", "ledger_delta"])]
-    pub ledger_epsilon: Option<f64>,
-    /// The delta that goes with it
-    #[arg(long, value_name = "D", requires = "ledger_epsilon")]
-    pub ledger_delta: Option<f64>,
+    /// What it is charged to
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
 }

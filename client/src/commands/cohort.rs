@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use zeroize::Zeroizing;
 
 use self::{
-    ask::{Facts, Ready, ask, joined},
+    ask::{Facts, Ready, ask, joined, judge},
     table::Table,
 };
 use super::infer::{open_served, receipts::both};
@@ -60,10 +60,7 @@ pub async fn run(args: &CohortArgs) -> Result<(), Error> {
     let mut exchanges = Vec::new();
     let run = Run { model: &model, block, ledger: ledger.as_ref() };
     let outcome = run.ask_all(&mut connection, rows, &mut spool, &mut exchanges, &mut facts).await;
-    let receipts = match &mut ledger {
-        Some(ledger) => ledger.judge(&mut connection, &exchanges.iter().collect::<Vec<_>>()).await.outcome,
-        None => Ok(()),
-    };
+    let receipts = judge(ledger.as_mut(), &mut connection, &exchanges).await;
     drop(connection);
     output::warn_clipped(facts.clipped as usize, facts.patients as usize * features);
     if let Err(error) = outcome {

@@ -22,7 +22,7 @@ use self::rounds::Clinics;
 use super::command_line;
 use crate::{
     Error,
-    cli::{LearnArgs, PrivacyArgs},
+    cli::LearnArgs,
     error::Learning,
     files::{self, Readers},
     labelled, output,
@@ -224,17 +224,14 @@ async fn learn_privately(
     epsilon: f64,
     clinics: Option<&mut Clinics>,
 ) -> Result<Learned, Error> {
-    let PrivacyArgs { delta: Some(delta), ledger: Some(ledger), .. } = &args.privacy else {
-        return Err(Error::Usage("--epsilon needs --delta and --ledger"));
-    };
+    let delta = args.privacy.delta.ok_or(Error::Usage("--epsilon needs --delta and --ledger"))?;
     let at = |source| Learning::Patients { path: args.features.clone(), source };
     let rows = patients.rows();
-    let budget = Budget::new(epsilon, *delta).map_err(|error| at(error.into()))?;
+    let budget = Budget::new(epsilon, delta).map_err(|error| at(error.into()))?;
     let rounds = args.rounds.unwrap_or(PRIVATE_ROUNDS);
     let strength = args.strength.unwrap_or(1.0);
     let plan = Plan::new(budget, rows.columns(), rows.classes().len(), rounds, strength).map_err(at)?;
-    let in_all = args.privacy.ledger_epsilon.zip(args.privacy.ledger_delta);
-    let left = PrivacyLedger::open(ledger, in_all)?.charge("tiresias learn", plan.spent().rho)?;
+    let left = PrivacyLedger::of(&args.privacy.ledger)?.charge("tiresias learn", plan.spent().rho)?;
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice()).map_err(tiresias_secret_key::Error::from)?;
     let mut noise = Noise::new(&Seed::from_bytes(*seed));

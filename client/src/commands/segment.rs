@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::{
-    cohort::ask::{Facts, Ready, ask, joined},
+    cohort::ask::{Facts, Ready, ask, joined, judge},
     infer::{open_served, receipts::both},
 };
 use crate::{
@@ -71,10 +71,7 @@ pub async fn run(args: &SegmentArgs) -> Result<(), Error> {
     let asked =
         ask_all(&mut connection, &model, (&maps.rows, block), ledger.as_ref(), (&mut exchanges, &mut facts))
             .await;
-    let receipts = match &mut ledger {
-        Some(ledger) => ledger.judge(&mut connection, &exchanges.iter().collect::<Vec<_>>()).await.outcome,
-        None => Ok(()),
-    };
+    let receipts = judge(ledger.as_mut(), &mut connection, &exchanges).await;
     drop(connection);
     let features = model.card().plan().shape().features;
     output::warn_clipped(facts.clipped as usize, facts.patients as usize * features);
@@ -122,9 +119,7 @@ fn read(args: &SegmentArgs, model: &Model) -> Result<Maps, Error> {
     let (Some(path), Some(shape)) = (&args.features, args.shape) else {
         let path = args.backbone.as_ref().ok_or(Error::Usage("--scan goes with --backbone"))?;
         let backbone = Backbone::open(path)?;
-        if card.backbone().is_some_and(|pinned| pinned.as_bytes() != backbone.digest()) {
-            return Err(Error::OtherBackbone);
-        }
+        scans::expect_backbone(card, &backbone)?;
         let progress = output::files_progress();
         let locations = scans::Rows::Locations(None);
         let (cases, failures) = scans::read(&args.scan, &backbone, locations, || progress.inc(1))?;

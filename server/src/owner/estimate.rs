@@ -49,9 +49,9 @@ struct Times {
 
 /// Says what a head of this shape costs.
 pub fn estimate(args: &EstimateArgs, out: &mut impl Write) -> Result<(), Error> {
-    let (model, prepared) = (served(args)?, |set| PreparedKey::new(&random_key(set)));
+    let model = served(args)?;
     let plan = model.card.plan();
-    let key = plan.bootstrap().map(prepared);
+    let key = plan.bootstrap().map(|set| PreparedKey::new(&random_key(set)));
     let times = time(&model, key.as_ref()).map_err(|_| Error::Estimate)?;
     let cores = match args.cores {
         Some(cores) => cores.max(1),

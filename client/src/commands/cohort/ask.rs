@@ -102,3 +102,15 @@ pub(crate) async fn ask(
     facts.clipped += clipped as u64;
     Ok(Answered { pending, element, exchange })
 }
+
+/// What the receipts of a run's answers are worth, where they are checked.
+pub(crate) async fn judge(
+    ledger: Option<&mut Ledger>,
+    connection: &mut Connection,
+    exchanges: &[Exchange],
+) -> Result<(), Error> {
+    match ledger {
+        Some(ledger) => ledger.judge(connection, &exchanges.iter().collect::<Vec<_>>()).await.outcome,
+        None => Ok(()),
+    }
+}

@@ -61,9 +61,7 @@ pub(super) async fn run(args: &InferArgs) -> Result<(), Error> {
     let ledger = Ledger::open(&args.evidence)?;
     let Opened { mut connection, model, is_pinned, approved } = open_model(args, Stop::on_signals()).await?;
     let card = model.card();
-    if card.backbone().is_some_and(|pinned| pinned.as_bytes() != backbone.digest()) {
-        return Err(Error::OtherBackbone);
-    }
+    scans::expect_backbone(card, &backbone)?;
     let map = card.explanation().and_then(Explanation::map);
     if args.scans.cam.is_some() && map.is_none() {
         return Err(Error::NoMaps);
